@@ -1,0 +1,1 @@
+"""Who does the work on a node, one manager to a module."""

@@ -1,0 +1,1 @@
+"""Who is who: keys, certificates, join tokens and signatures."""
