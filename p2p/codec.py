@@ -87,7 +87,7 @@ def _sorted_maps(value: object) -> object:
 def _checked_map(pairs: list[tuple[object, Any]]) -> dict[str, Any]:
     previous: bytes | None = None
     for key, _ in pairs:
-        if not isinstance(key, str):
+        if not isinstance(key, str):  # bytes: other types msgpack itself refuses
             raise NotCanonical("a map key is not a string")
         encoded = key.encode()
         if previous is not None and encoded <= previous:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from p2p.envelope import Record, RecordRefused
+from p2p.envelope import Record
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,10 +28,7 @@ class Kinds:
             self._kinds[kind.name] = kind
 
     def check(self, record: Record) -> None:
-        """Raise `RecordRefused` if the record breaks the rules of a kind and format that we know."""
+        """Raise `RecordRefused` if the record breaks the rules of a kind and format we know."""
         kind = self._kinds.get(record.kind)
         if kind is not None and record.format <= kind.format:
             kind.check(record)
-
-
-__all__ = ["Kind", "Kinds", "RecordRefused"]

@@ -90,3 +90,75 @@ class Store(Protocol):
 
     def bodies(self, ids: Collection[RecordId]) -> Mapping[RecordId, bytes]:
         """Return the bytes of those records that are held; refused and unknown ones are absent."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Safety:
+    """How well the held records of one kind are kept, as far as there is evidence."""
+
+    stored: int
+    safe: int
+    """Held by enough durable members besides their producer."""
+    only_here: int
+    """Nobody else is known to hold these."""
+
+
+class NodeStore(Store, Protocol):
+    """All that the managers of a node ask of its store, beyond what the protocols do."""
+
+    def ingest(
+        self, batch: Iterable[bytes], now_ms: int, *, source: NodeId | None = None
+    ) -> Ingested:
+        """Check and store a batch; `source` is the peer to name if a record is bad."""
+
+    def get_setting(self, name: str) -> object:
+        """Return a small value kept for the node, or None."""
+
+    def set_setting(self, name: str, value: object) -> None:
+        """Keep a small value (anything that JSON can say) for the node."""
+
+    def reserve(self, name: str, block: int) -> int:
+        """Return the first of `block` numbers that are given out this once, across restarts."""
+
+    def remember_member(self, node: NodeId, record: bytes, heard_ms: int) -> None:
+        """Keep a member's own signed words for the next start."""
+
+    def members(self) -> Sequence[tuple[NodeId, bytes, int]]:
+        """Return what was kept of members: (node, record, when heard in ms)."""
+
+    def forget_member(self, node: NodeId) -> None:
+        """Drop what was kept of a member."""
+
+    def own_after(
+        self, producer: NodeId, seq: int, limit: int, bytes_max: int
+    ) -> Sequence[tuple[int, RecordId, bytes]]:
+        """Return held records of one producer after a sequence: (seq, id, bytes), in order."""
+
+    def note_receipts(self, peer: NodeId, peer_store: bytes, ids: Collection[RecordId]) -> None:
+        """Note that a peer has committed these records. Another store id voids older notes."""
+
+    def note_watermark(self, peer: NodeId, peer_store: bytes, seq: int) -> None:
+        """Note that a peer holds all our rows up to `seq`."""
+
+    def watermark(self, peer: NodeId) -> int:
+        """Return the sequence up to which the peer holds all our rows; 0 if nothing is known."""
+
+    def safety(
+        self, kind: str, me: NodeId, me_durable: bool, durable_peers: Collection[NodeId]
+    ) -> Safety:
+        """Count the held records of a kind, those that are safe, and those only here."""
+
+    def only_here_ids(self, kind: str, me: NodeId, limit: int) -> Sequence[RecordId]:
+        """List held records of a kind that nobody else is known to hold."""
+
+    def count_by_config(self, kind: str) -> Mapping[str, int]:
+        """Count the held records of a kind, by config."""
+
+    def held_digest(self, kind: str) -> Digest:
+        """Sum up the held records of a kind."""
+
+    def dead_letter_count(self) -> int:
+        """Count the records that were refused as invalid."""
+
+    def iterate_ids(self, kind: str, config: str | None = None) -> Iterable[Sequence[RecordId]]:
+        """List the held records of a kind in pages."""

@@ -1,0 +1,247 @@
+"""Runs the workers of this box, checks and stores what they make, and counts only that.
+
+Each slot runs one worker after another: it asks for one game at a time and commits it before it
+asks for the next. So `pause` acts at the next game's end, and a game that is lost with a crash is
+one that nobody was told of. A job's success is its stored records; a process that merely ran has
+achieved nothing.
+"""
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import ClassVar, Protocol
+
+import trio
+
+from managers.job_manager.worker import Worker, WorkerEnded, WorkerRubbish
+from mixins.base import Loop, P2PMixinBase
+from mixins.runtime import Runtime
+from p2p.envelope import NoEnvelope, parse_record
+from p2p.events import Event, RecordsStored
+
+backoff_s_first = 1.0
+backoff_s_max = 300.0
+games_per_worker = 500
+"""A worker is replaced after this many games, so that the assignments take turns."""
+
+stop_s_max = 3.0
+"""All workers together; each is killed, and reaped, well before."""
+
+_paused = "paused"
+
+
+class JobState(enum.Enum):
+    """What a slot does. Only the slot's own loop moves it.
+
+    idle -> playing        a worker was started
+    idle -> paused         told to pause
+    playing -> idle        the worker has played its share
+    playing -> paused      told to pause, after the game
+    playing -> waiting     the worker crashed; another is started after a backoff
+    playing -> stopped     the worker wrote rubbish (`resume` tries again), or the node stops
+    paused, waiting, stopped -> idle
+    """
+
+    IDLE = "idle"
+    PLAYING = "playing"
+    PAUSED = "paused"
+    WAITING = "waiting to restart"
+    STOPPED = "stopped"
+
+
+class Assigned(Protocol):
+    """What a worker is to play, as far as this manager needs to know it."""
+
+    @property
+    def config(self) -> str:
+        """The config that its records must carry."""
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """The kind of player in each seat."""
+
+
+class Work(Protocol):
+    """Where jobs come from."""
+
+    def next_assignment(self) -> Assigned:
+        """Return what the next free worker should play."""
+
+    async def next_seed(self) -> str:
+        """Return a seed never given out before."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Slot:
+    id: str
+    state: JobState = JobState.IDLE
+    config: str = ""
+    pid: int | None = None
+    games: int = 0
+    crashes_in_a_row: int = 0
+    trouble: str = ""
+    scope: trio.CancelScope = dataclasses.field(default_factory=trio.CancelScope)
+    stopped: trio.Event = dataclasses.field(default_factory=trio.Event)
+
+
+class JobManager(P2PMixinBase):
+    """Keeps `workers` workers busy."""
+
+    name: ClassVar[str] = "job_manager"
+    publishes: ClassVar[tuple[type[Event], ...]] = (RecordsStored,)
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        work: Work,
+        command: Callable[[Assigned], Sequence[str]],
+        environment: Mapping[str, str],
+        workers: int,
+    ) -> None:
+        """`command` turns an assignment into the worker's command line."""
+        super().__init__(runtime)
+        self._work = work
+        self._command = command
+        self._environment = environment
+        self._slots = [_Slot(f"selfplay-{number + 1}") for number in range(workers)]
+        self._is_paused = False
+        self._changed = trio.Event()
+
+    def loops(self) -> Iterable[Loop]:
+        """Return a loop for each slot."""
+        return [Loop(slot.id, functools.partial(self._run_slot, slot)) for slot in self._slots]
+
+    async def load(self) -> None:
+        """Remember whether the operator had paused this node. Call before the loops run."""
+        self._is_paused = bool(await self.read(lambda store: store.get_setting(_paused)))
+
+    @property
+    def paused(self) -> bool:
+        """Whether the operator has paused this node."""
+        return self._is_paused
+
+    async def pause(self) -> None:
+        """Start no further game on this node, until `resume`, across restarts."""
+        await self._set_paused(True)
+
+    async def resume(self) -> None:
+        """Undo `pause`, and try workers again that were stopped for writing rubbish."""
+        await self._set_paused(False)
+
+    async def _set_paused(self, paused: bool) -> None:
+        await self.write(lambda store: store.set_setting(_paused, paused))
+        self._is_paused = paused
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def stop(self) -> None:
+        """End all workers, and start no more. Games under way are lost; nobody was told of them."""
+        for slot in self._slots:
+            slot.scope.cancel()
+        with trio.move_on_after(stop_s_max):
+            for slot in self._slots:
+                await slot.stopped.wait()
+
+    async def _run_slot(self, slot: _Slot) -> None:
+        with slot.scope:
+            await self._keep_busy(slot)
+        slot.state = JobState.STOPPED
+        slot.stopped.set()
+        await trio.sleep_forever()
+
+    async def _keep_busy(self, slot: _Slot) -> None:
+        while True:
+            if self._is_paused:
+                await self._rest(slot, JobState.PAUSED)
+                continue
+            try:
+                await self._run_worker(slot)
+            except WorkerRubbish as rubbish:
+                slot.trouble = f"its worker was stopped, for it wrote rubbish: {rubbish}"
+                self.log.error("%s: %s", slot.id, slot.trouble)
+                await self._rest(slot, JobState.STOPPED)
+            except (WorkerEnded, OSError) as ending:
+                await self._back_off(slot, str(ending))
+
+    async def _rest(self, slot: _Slot, state: JobState) -> None:
+        slot.state = state
+        await self._changed.wait()
+        slot.state = JobState.IDLE
+        slot.trouble = ""
+
+    async def _back_off(self, slot: _Slot, reason: str) -> None:
+        delay_s = min(backoff_s_max, backoff_s_first * 2**slot.crashes_in_a_row)
+        slot.crashes_in_a_row += 1
+        slot.trouble = f"its worker {reason}"
+        slot.state = JobState.WAITING
+        self.log.warning("%s: %s; next try in %.0f s", slot.id, slot.trouble, delay_s)
+        await trio.sleep(delay_s * self.runtime.rng.uniform(0.8, 1.2))
+        slot.state = JobState.IDLE
+
+    async def _run_worker(self, slot: _Slot) -> None:
+        assignment = self._work.next_assignment()
+        worker = await Worker.start(self._command(assignment), self._environment)
+        slot.config, slot.pid, slot.state = assignment.config, worker.pid, JobState.PLAYING
+        failure: WorkerEnded | WorkerRubbish | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(worker.drain_stderr)
+                try:
+                    await self._play(slot, worker)
+                except (WorkerEnded, WorkerRubbish) as error:
+                    failure = error
+                nursery.cancel_scope.cancel()
+        finally:
+            slot.state, slot.pid = JobState.IDLE, None
+            await worker.stop()
+        if failure is not None:
+            raise failure
+
+    async def _play(self, slot: _Slot, worker: Worker) -> None:
+        for _ in range(games_per_worker):
+            record = await worker.play(await self._work.next_seed())
+            await self._keep(slot, record)
+            if self._is_paused:
+                break
+        await worker.finish()
+
+    async def _keep(self, slot: _Slot, data: bytes) -> None:
+        try:
+            record = parse_record(data)
+        except NoEnvelope as error:
+            raise WorkerRubbish(str(error)) from None
+        if (record.config, record.producer) != (slot.config, self.runtime.node):
+            raise WorkerRubbish(
+                f"a record of {record.config} by {record.producer.hex()}, "
+                f"not of {slot.config} by this node"
+            )
+        done = await self.ingest([data])
+        if done.refused or done.refused_before:
+            reason = done.refused[0].reason if done.refused else "a record refused before"
+            raise WorkerRubbish(reason)
+        slot.games += len(done.stored)
+        slot.crashes_in_a_row = 0
+        slot.trouble = ""
+
+    def status(self) -> Mapping[str, object]:
+        """Return `{"jobs": [{"id", "kind", "config", "pid", "games", "state"}], "paused"}`."""
+        return {
+            "jobs": [
+                {
+                    "id": slot.id,
+                    "kind": "selfplay",
+                    "config": slot.config or None,
+                    "pid": slot.pid,
+                    "games": slot.games,
+                    "state": slot.state.value,
+                }
+                for slot in self._slots
+            ],
+            "paused": self._is_paused,
+        }
+
+    def health(self) -> Iterable[str]:
+        """Name the slots in trouble."""
+        return [f"{slot.id}: {slot.trouble}" for slot in self._slots if slot.trouble]

@@ -1,0 +1,337 @@
+"""Finds the other nodes, keeps in touch with them, and says who is there.
+
+It drives the membership machine: what happened goes in, and what comes out is first stored, then
+sent. The digest of the records rides on the same exchange; whoever plans the sync hands it in and
+hears the peers' (`Rider`).
+"""
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import ClassVar, Protocol
+
+import trio
+
+from mixins.alarm import Alarm
+from mixins.base import Loop, P2PMixinBase
+from mixins.runtime import Runtime
+from p2p.codec import CodecError, pack, unpack
+from p2p.events import Event, HostOffline, HostOnline
+from p2p.gossip import GossipAnswer, GossipRequest
+from p2p.identity.ids import NodeId
+from p2p.membership import (
+    Contact,
+    DuplicateIdentity,
+    Effects,
+    Equivocation,
+    Forget,
+    JoinAnswer,
+    JoinRequest,
+    Member,
+    MemberChanged,
+    Membership,
+    MemberState,
+    Misdirected,
+    Remember,
+    Send,
+    StoreEpoch,
+)
+from p2p.reconcile import Ping
+from p2p.records import BadRecord
+from p2p.store import NodeStore
+from transports.base import (
+    Address,
+    Answer,
+    BadAnswer,
+    Handler,
+    Incoming,
+    NotListening,
+    Refused,
+    Reply,
+    Transport,
+    TransportError,
+)
+
+path_sync = "/v1/sync"
+path_join = "/v1/join"
+epoch_setting = "epoch"
+
+address_interval_s = 60.0
+"""How often this box's own addresses are looked up again."""
+
+_reason_chars_max = 200
+
+
+class Ending(enum.Enum):
+    """Why a node cannot go on."""
+
+    NOT_ADMITTED = "every seed has refused it"
+    DUPLICATE_IDENTITY = "another agent has its key"
+
+
+class Rider(Protocol):
+    """What travels with the membership exchange."""
+
+    async def offer(self) -> Ping:
+        """Return what to tell a peer about our records."""
+
+    async def heard(self, peer: NodeId, mine: Ping, theirs: Ping) -> None:
+        """Take in what a peer told about its records, in exchange for `mine`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeedTrouble:
+    """Why a seed could not be joined through, when it was last tried."""
+
+    reason: str
+    refused: bool
+    """It answered, and identity was refused: trying again changes nothing."""
+
+
+class NodeSelector(P2PMixinBase):
+    """This node's place in the mesh."""
+
+    name: ClassVar[str] = "node_selector"
+    publishes: ClassVar[tuple[type[Event], ...]] = (HostOnline, HostOffline)
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        machine: Membership,
+        transport: Transport,
+        rider: Rider,
+        seeds: Collection[Address],
+        own_addresses: Callable[[], Sequence[Address]],
+        give_up: Callable[[Ending, str], None],
+    ) -> None:
+        """`give_up` ends the node, with a sentence that says why it cannot go on."""
+        super().__init__(runtime)
+        self._machine = machine
+        self._transport = transport
+        self._rider = rider
+        self._own_addresses = own_addresses
+        self._give_up = give_up
+        self._seeds = frozenset(seeds)
+        self._alarm = Alarm()
+        self._wake_at_s = 0.0
+        self._outbox: list[Send | Contact] = []
+        self._troubles: dict[Address, SeedTrouble] = {}
+        self._introduced = False
+
+    def loops(self) -> Iterable[Loop]:
+        """Return the loops that gossip, and look up our own addresses."""
+        return (Loop("gossip", self._gossip), Loop("addresses", self._watch_addresses))
+
+    def receive(self) -> Mapping[str, Handler]:
+        """Return the handlers of the exchange and of first contact."""
+        return {path_sync: self._answer_sync, path_join: self._answer_join}
+
+    @property
+    def seed_troubles(self) -> Mapping[Address, SeedTrouble]:
+        """Why each seed that does not answer as it should does not."""
+        return self._troubles
+
+    @property
+    def introduced(self) -> bool:
+        """Whether any other member has ever answered, or been heard, since the start."""
+        return self._introduced
+
+    async def _gossip(self) -> None:
+        async with trio.open_nursery() as nursery:
+            while True:
+                await self._perform(self._machine.tick(self._now_s()))
+                while self._outbox:
+                    nursery.start_soon(self._deliver, self._outbox.pop(0))
+                await self._alarm.wait(self._wake_at_s)
+
+    async def _watch_addresses(self) -> None:
+        while True:
+            addresses = await self.runtime.threads.run(self._own_addresses)
+            await self._perform(
+                self._machine.set_addresses(
+                    self._now_s(), tuple((each.host, each.port) for each in addresses)
+                )
+            )
+            await trio.sleep(address_interval_s)
+
+    async def leave(self) -> None:
+        """Tell the mesh that this node goes on purpose. Returns once everybody reachable knows."""
+        effects = self._machine.leave(self._now_s())
+        await self._persist(effects)
+        async with trio.open_nursery() as nursery:
+            for message in effects.send:
+                nursery.start_soon(self._deliver, message)
+
+    async def _perform(self, effects: Effects) -> None:
+        """Do what the machine wants: store first, then let the gossip loop send."""
+        await self._persist(effects)
+        self._note(effects)
+
+    async def _persist(self, effects: Effects) -> None:
+        if effects.persist:
+            heard_ms = self.runtime.clock.wall_ms()
+            await self.write(functools.partial(_keep, what=effects.persist, heard_ms=heard_ms))
+
+    def _note(self, effects: Effects) -> None:
+        self._wake_at_s = effects.wake_at_s
+        self._outbox += effects.send
+        self._alarm.ring()
+        for change in effects.changes:
+            match change:
+                case MemberChanged(node, _, new):
+                    self._tell(node, new)
+                case Equivocation(node):
+                    self.log.error(
+                        "%s signed two different records with one version: its key may be stolen",
+                        node.hex(),
+                    )
+                case DuplicateIdentity(_, addresses):
+                    places = ", ".join(str(Address(*each)) for each in addresses)
+                    self._give_up(
+                        Ending.DUPLICATE_IDENTITY,
+                        f"duplicate identity: another agent has our key, at {places}",
+                    )
+
+    def _tell(self, node: NodeId, new: MemberState | None) -> None:
+        name = next((m.name for m in self._machine.members() if m.id == node), node.hex()[:12])
+        self.log.info("%s is %s", name, "forgotten" if new is None else new.name.lower())
+        if new is MemberState.ALIVE:
+            self._introduced = True
+            self.emit(HostOnline(node))
+        elif new in (MemberState.DEAD, MemberState.LEFT):
+            self.emit(HostOffline(node))
+
+    async def _deliver(self, message: Send | Contact) -> None:
+        if isinstance(message, Send):
+            await self._send(message)
+        else:
+            await self._contact(message)
+
+    async def _send(self, send: Send) -> None:
+        """Run one exchange; the machine learns how it ended, whatever happens."""
+        effects: Effects | None = None
+        try:
+            effects = await self._exchange(send)
+        except (TransportError, CodecError) as error:
+            self.log.debug("exchange with %s failed: %s", send.to.hex(), error)
+            refused = isinstance(error, NotListening)
+            effects = self._machine.failed(self._now_s(), send.to, refused=refused)
+        finally:
+            if effects is None:
+                self._machine.failed(self._now_s(), send.to, refused=False)
+        await self._perform(effects)
+
+    async def _exchange(self, send: Send) -> Effects:
+        mine = await self._rider.offer()
+        request = GossipRequest(send.message, mine, self.runtime.clock.wall_ms())
+        started_s = self._now_s()
+        async with self._transport.request(
+            send.to,
+            [Address(*each) for each in send.addresses],
+            path_sync,
+            pack(request),
+            deadline_s=send.timeout_s,
+        ) as reply:
+            answer = unpack(await _content(reply), GossipAnswer)
+        round_trip_s = self._now_s() - started_s
+        middle_ms = request.wall_ms + 500 * round_trip_s
+        effects = self._machine.answered(
+            self._now_s(), send.to, answer.sync, round_trip_s, answer.wall_ms - middle_ms
+        )
+        await self._rider.heard(send.to, mine, answer.records)
+        return effects
+
+    async def _contact(self, contact: Contact) -> None:
+        address = Address(*contact.address)
+        effects: Effects | None = None
+        try:
+            async with self._transport.introduce(
+                address, path_join, pack(contact.message), deadline_s=contact.timeout_s
+            ) as reply:
+                answer = unpack(await _content(reply), JoinAnswer)
+            effects = self._machine.contacted(self._now_s(), contact.address, reply.peer, answer)
+            self._troubles.pop(address, None)
+        except (TransportError, CodecError) as error:
+            self._trouble(address, SeedTrouble(str(error), isinstance(error, Refused)))
+            effects = self._machine.contact_failed(self._now_s(), contact.address)
+        finally:
+            if effects is None:
+                self._machine.contact_failed(self._now_s(), contact.address)
+        await self._perform(effects)
+
+    def _trouble(self, address: Address, trouble: SeedTrouble) -> None:
+        if self._troubles.get(address) != trouble:
+            what = "refused" if trouble.refused else "unreachable, and tried again and again"
+            self.log.warning("%s is %s: %s", address, what, trouble.reason)
+        self._troubles[address] = trouble
+        if self._is_stranger() and self._seeds and all(map(self._has_refused, self._seeds)):
+            reasons = "; ".join(f"{seed}: {self._troubles[seed].reason}" for seed in self._seeds)
+            self._give_up(Ending.NOT_ADMITTED, f"no seed lets this node in: {reasons}")
+
+    def _is_stranger(self) -> bool:
+        """Whether this node has never met another member, in this life or an earlier one."""
+        return len(self._machine.members()) <= 1
+
+    def _has_refused(self, seed: Address) -> bool:
+        return seed in self._troubles and self._troubles[seed].refused
+
+    async def _answer_sync(self, request: Incoming) -> Reply:
+        assert request.peer is not None
+        asked = unpack(await request.read(), GossipRequest)
+        try:
+            answer, effects = self._machine.receive(self._now_s(), request.peer, asked.sync)
+        except Misdirected as error:
+            return Reply(421, str(error).encode())
+        await self._perform(effects)
+        mine = await self._rider.offer()
+        await self._rider.heard(request.peer, mine, asked.records)
+        return Reply(body=pack(GossipAnswer(answer, mine, self.runtime.clock.wall_ms())))
+
+    async def _answer_join(self, request: Incoming) -> Reply:
+        assert request.peer is not None
+        asked = unpack(await request.read(), JoinRequest)
+        try:
+            answer, effects = self._machine.receive_join(self._now_s(), request.peer, asked)
+        except BadRecord as error:
+            return Reply(400, str(error).encode())
+        await self._perform(effects)
+        return Reply(body=pack(answer))
+
+    def _now_s(self) -> float:
+        return self.runtime.clock.monotonic_s()
+
+    def health(self) -> Iterable[str]:
+        """Name durable members that are not there, and seeds that have not let us in."""
+        for member in self._machine.members():
+            if member.durable and member.state in (MemberState.SUSPECT, MemberState.DEAD):
+                yield f"{_named(member)} is {member.state.name.lower()}"
+        if not self._introduced:
+            for address, trouble in self._troubles.items():
+                yield f"the seed {address} has not let us in: {trouble.reason}"
+
+
+def _named(member: Member) -> str:
+    return f"{member.name or 'a node'} ({member.id.hex()[:12]})"
+
+
+async def _content(reply: Answer) -> bytes:
+    content = await reply.read()
+    if reply.status != 200:
+        reason = content[:_reason_chars_max].decode(errors="replace").strip()
+        raise BadAnswer(f"answered {reply.status}: {reason}")
+    return content
+
+
+def _keep(
+    store: NodeStore, *, what: Iterable[StoreEpoch | Remember | Forget], heard_ms: int
+) -> None:
+    for each in what:
+        match each:
+            case StoreEpoch(epoch):
+                store.set_setting(epoch_setting, epoch)
+            case Remember(node, core):
+                store.remember_member(node, core, heard_ms)
+            case Forget(node):
+                store.forget_member(node)

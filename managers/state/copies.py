@@ -1,0 +1,191 @@
+"""Who else holds what: the evidence, and what follows from it.
+
+A peer's evidence is a watermark - it holds all our rows up to there - and receipts for single rows
+above. All of it is void once the peer's store id changes, for then its disk may have been lost.
+
+A record is *safe* when max(1, min(2, M)) of the M durable members besides its producer hold it.
+Whatever lies below enough watermarks is safe at once, so only the rows above are looked at.
+"""
+
+import dataclasses
+import heapq
+import itertools
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+
+from p2p.envelope import RecordId
+from p2p.identity.ids import NodeId
+from p2p.store import Safety
+
+copies_wanted = 2
+"""As many durable holders besides its producer make a record safe, where there are that many."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Holder:
+    """A peer of which there is evidence."""
+
+    row: int
+    watermark: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Want:
+    """A number of copies, and who may hold them."""
+
+    copies: int
+    holders: tuple[Holder, ...]
+
+    @property
+    def floor(self) -> int:
+        """The sequence up to which watermarks alone prove enough copies."""
+        watermarks = sorted((holder.watermark for holder in self.holders), reverse=True)
+        return watermarks[self.copies - 1] if len(watermarks) >= self.copies else 0
+
+    @property
+    def lacking(self) -> str:
+        """SQL for the rows of a stream, above a sequence, that have fewer copies than wanted."""
+        rows = ", ".join(str(holder.row) for holder in self.holders)
+        return f"""
+            FROM records AS r WHERE r.stream = ? AND r.refused = 0 AND r.seq > ? AND (
+                SELECT count(*) FROM holders AS h WHERE h.id IN ({rows}) AND (
+                    h.watermark >= r.seq
+                    OR EXISTS (SELECT 1 FROM receipts WHERE seq = r.seq AND holder = h.id)
+                )
+            ) < {self.copies}
+        """
+
+
+def note_receipts(
+    db: sqlite3.Connection, peer: NodeId, peer_store: bytes, seqs: Iterable[int]
+) -> None:
+    """Note that a peer holds single rows."""
+    holder = _holder(db, peer, peer_store)
+    db.executemany(
+        "INSERT OR IGNORE INTO receipts VALUES (?, ?)",
+        [(seq, holder.row) for seq in sorted(seqs) if seq > holder.watermark],
+    )
+
+
+def note_watermark(db: sqlite3.Connection, peer: NodeId, peer_store: bytes, seq: int) -> None:
+    """Note that a peer holds every row up to `seq`."""
+    holder = _holder(db, peer, peer_store)
+    if seq > holder.watermark:
+        db.execute("UPDATE holders SET watermark = ? WHERE id = ?", (seq, holder.row))
+        db.execute(
+            "DELETE FROM receipts WHERE seq > ? AND seq <= ? AND holder = ?",
+            (holder.watermark, seq, holder.row),
+        )
+
+
+def watermark(db: sqlite3.Connection, peer: NodeId) -> int:
+    """Return the sequence up to which a peer holds every row; 0 if nothing is known."""
+    row = db.execute("SELECT watermark FROM holders WHERE node = ?", (peer,)).fetchone()
+    return row[0] if row else 0
+
+
+def safety(
+    db: sqlite3.Connection,
+    kind: str,
+    me: NodeId,
+    me_durable: bool,
+    durable_peers: Collection[NodeId],
+) -> Safety:
+    """Count the held records of a kind, those that are safe, and those only here."""
+    holders = _holders(db, me)
+    anyone = Want(1, tuple(holders.values()))
+    stored = unsafe = only_here = 0
+    for stream, producer, held in _streams(db, kind):
+        stored += held
+        only_here += _count_lacking(db, stream, held, anyone)
+        want = _want(producer, me, me_durable, durable_peers, holders)
+        unsafe += _count_lacking(db, stream, held, want)
+    return Safety(stored, stored - unsafe, only_here)
+
+
+def only_here(db: sqlite3.Connection, kind: str, me: NodeId, limit: int) -> list[RecordId]:
+    """List held records of a kind that nobody else is known to hold, oldest first."""
+    anyone = Want(1, tuple(_holders(db, me).values()))
+    wants = [(stream, anyone) for stream, _, _ in _streams(db, kind)]
+    return [id_ for _, id_ in itertools.islice(_lacking(db, wants, 0, limit), limit)]
+
+
+def unsafe_after(
+    db: sqlite3.Connection,
+    kind: str,
+    me: NodeId,
+    me_durable: bool,
+    durable_peers: Collection[NodeId],
+    seq: int,
+    limit: int,
+) -> list[tuple[int, RecordId]]:
+    """List held records of a kind that are not safe, by sequence, after one."""
+    holders = _holders(db, me)
+    wants = [
+        (stream, _want(producer, me, me_durable, durable_peers, holders))
+        for stream, producer, _ in _streams(db, kind)
+    ]
+    return list(itertools.islice(_lacking(db, wants, seq, limit), limit))
+
+
+def _want(
+    producer: NodeId,
+    me: NodeId,
+    me_durable: bool,
+    durable_peers: Collection[NodeId],
+    holders: dict[NodeId, Holder],
+) -> Want:
+    """Return what a producer's records want, besides the copy that is here."""
+    peers = set(durable_peers) - {me, producer}
+    here = int(me_durable and me != producer)
+    copies = max(1, min(copies_wanted, len(peers) + here)) - here
+    return Want(copies, tuple(holders[peer] for peer in peers if peer in holders))
+
+
+def _count_lacking(db: sqlite3.Connection, stream: int, held: int, want: Want) -> int:
+    if want.copies <= 0:
+        return 0
+    if len(want.holders) < want.copies:
+        return held
+    (count,) = db.execute(f"SELECT count(*) {want.lacking}", (stream, want.floor)).fetchone()
+    return int(count)
+
+
+def _lacking(
+    db: sqlite3.Connection, wants: Iterable[tuple[int, Want]], after: int, limit: int
+) -> Iterator[tuple[int, RecordId]]:
+    return heapq.merge(
+        *(
+            db.execute(
+                f"SELECT r.seq, r.id {want.lacking} ORDER BY r.seq LIMIT ?",
+                (stream, max(after, want.floor), limit),
+            )
+            for stream, want in wants
+            if want.copies > 0
+        )
+    )
+
+
+def _holder(db: sqlite3.Connection, peer: NodeId, peer_store: bytes) -> Holder:
+    """Return a peer's row, without its older evidence if that was about another store."""
+    db.execute(
+        "INSERT OR IGNORE INTO holders (node, store, watermark) VALUES (?, ?, 0)",
+        (peer, peer_store),
+    )
+    id_, store, kept = db.execute(
+        "SELECT id, store, watermark FROM holders WHERE node = ?", (peer,)
+    ).fetchone()
+    if store == peer_store:
+        return Holder(id_, kept)
+    db.execute("DELETE FROM receipts WHERE holder = ?", (id_,))
+    db.execute("UPDATE holders SET store = ?, watermark = 0 WHERE id = ?", (peer_store, id_))
+    return Holder(id_, 0)
+
+
+def _holders(db: sqlite3.Connection, me: NodeId) -> dict[NodeId, Holder]:
+    rows = db.execute("SELECT node, id, watermark FROM holders WHERE node != ?", (me,))
+    return {node: Holder(row, kept) for node, row, kept in rows}
+
+
+def _streams(db: sqlite3.Connection, kind: str) -> list[tuple[int, NodeId, int]]:
+    return db.execute("SELECT id, producer, held FROM streams WHERE kind = ?", (kind,)).fetchall()

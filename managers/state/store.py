@@ -1,0 +1,303 @@
+"""A node's records in one SQLite file. See `p2p.store.NodeStore`.
+
+Everything that the store answers is read from what it keeps with the rows, so that counts, sums
+and views cost the same with a million records as with ten; what grows is said where it does.
+"""
+
+import heapq
+import itertools
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from managers.state import copies, dead_letters
+from managers.state.database import Connect, Database
+from managers.state.dead_letters import DeadLetter
+from managers.state.digests import digest
+from managers.state.ingest import Batch
+from managers.state.schema import id_prefix_bytes
+from managers.state.view import SqliteView
+from p2p.envelope import RecordId
+from p2p.identity.ids import NodeId
+from p2p.kinds import Kinds
+from p2p.manifest import Digest
+from p2p.store import Ingested, Safety
+
+setting_chars_max = 64 * 1024
+_lookup_ids_max = 500
+_page_rows = 4096
+
+
+class SqliteStore:
+    """A node's records, and the little else that a node must not forget.
+
+    Not thread-safe: one thread at a time may call the methods that change something, and one the
+    others, views included; the two do not wait for each other. A method that changes something has
+    made it durable when it returns, and has changed nothing if it raises: `StoreFull`,
+    `StoreDamaged`, or `sqlite3.Error` for other faults of the disk.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kinds: Kinds,
+        new_id: Callable[[int], bytes],
+        connect: Connect | None = None,
+    ) -> None:
+        """Open the store, creating it if there is none.
+
+        `new_id` returns that many fresh random bytes. `connect` opens a connection to `path` that
+        any thread may use; by default, SQLite's own. Raises `StoreError`.
+        """
+        self._database = Database(path, new_id, connect)
+        self._kinds = kinds
+        with self._database.reading() as db:
+            (self.id,) = db.execute("SELECT id FROM store").fetchone()
+
+    def close(self) -> None:
+        """Close the file. Nothing else may be called after."""
+        self._database.close()
+
+    # What it changes.
+
+    def ingest(
+        self, batch: Iterable[bytes], now_ms: int, *, source: NodeId | None = None
+    ) -> Ingested:
+        """Check and store a batch in one transaction, synced to disk on return.
+
+        Bad records never raise; they become dead letters that name `source`.
+        """
+        with self._database.writing() as db:
+            return Batch(db, self._kinds, now_ms, source).ingest(batch)
+
+    def note_receipts(self, peer: NodeId, peer_store: bytes, ids: Collection[RecordId]) -> None:
+        """Note that a peer has committed these records; those not held here do not matter.
+
+        Another store id than before voids what was noted of the peer.
+        """
+        with self._database.writing() as db:
+            held = _held(db, "SELECT id, seq FROM records", ids)
+            copies.note_receipts(db, peer, peer_store, [seq for _, seq in held])
+
+    def note_watermark(self, peer: NodeId, peer_store: bytes, seq: int) -> None:
+        """Note that a peer holds all our rows up to `seq`; a lower one than before changes nothing.
+
+        Another store id than before voids what was noted of the peer. Raises `ValueError` if `seq`
+        is ahead of our rows.
+        """
+        with self._database.writing() as db:
+            _check_seq(db, seq)
+            copies.note_watermark(db, peer, peer_store, seq)
+
+    def set_setting(self, name: str, value: object) -> None:
+        """Keep a small value (anything that JSON can say). Raises `ValueError` if it is large."""
+        text = json.dumps(value, allow_nan=False)
+        if len(text) > setting_chars_max:
+            raise ValueError(f"setting {name!r} has {len(text)} > {setting_chars_max} characters")
+        with self._database.writing() as db:
+            db.execute("REPLACE INTO settings VALUES (?, ?)", (name, text))
+
+    def reserve(self, name: str, block: int) -> int:
+        """Return the first of `block` numbers that are given out this once, across restarts."""
+        if block < 1:
+            raise ValueError(f"cannot reserve {block} numbers of {name!r}")
+        with self._database.writing() as db:
+            row = db.execute("SELECT next FROM counters WHERE name = ?", (name,)).fetchone()
+            first = row[0] if row else 0
+            db.execute("REPLACE INTO counters VALUES (?, ?)", (name, first + block))
+        return int(first)
+
+    def remember_member(self, node: NodeId, record: bytes, heard_ms: int) -> None:
+        """Keep a member's own signed words for the next start, in place of older ones."""
+        with self._database.writing() as db:
+            db.execute("REPLACE INTO members VALUES (?, ?, ?)", (node, record, heard_ms))
+
+    def forget_member(self, node: NodeId) -> None:
+        """Drop what was kept of a member."""
+        with self._database.writing() as db:
+            db.execute("DELETE FROM members WHERE node = ?", (node,))
+
+    def renew_store_id(self, new_id: Callable[[int], bytes]) -> None:
+        """Take a new id, so that peers void what they noted of this store."""
+        fresh = new_id(8)
+        with self._database.writing() as db:
+            db.execute("UPDATE store SET id = ?", (fresh,))
+        self.id = fresh
+
+    # What it tells.
+
+    def view(self, seq: int | None = None) -> SqliteView:
+        """Return the store as of `seq`, by default now. Raises `ValueError` if `seq` is ahead."""
+        with self._database.reading() as db:
+            seq = _latest(db) if seq is None else _check_seq(db, seq)
+        return SqliteView(self._database, self.id, seq)
+
+    def max_seq(self) -> int:
+        """Return the sequence of the newest row; 0 if there is none."""
+        with self._database.reading() as db:
+            return _latest(db)
+
+    def bodies(self, ids: Collection[RecordId]) -> Mapping[RecordId, bytes]:
+        """Return the bytes of those records that are held; refused and unknown ones are absent."""
+        with self._database.reading() as db:
+            return dict(_held(db, "SELECT id, body FROM records JOIN bodies USING (seq)", ids))
+
+    def own_after(
+        self, producer: NodeId, seq: int, limit: int, bytes_max: int
+    ) -> Sequence[tuple[int, RecordId, bytes]]:
+        """Return held records of one producer after a sequence: (seq, id, bytes), in order.
+
+        At most `limit`, and at most `bytes_max` bytes of records but always one if there is one.
+        """
+        with self._database.reading() as db:
+            streams = db.execute("SELECT id FROM streams WHERE producer = ?", (producer,))
+            rows = heapq.merge(
+                *(
+                    db.execute(
+                        "SELECT seq, id FROM records"
+                        " WHERE stream = ? AND refused = 0 AND seq > ? ORDER BY seq LIMIT ?",
+                        (stream, seq, limit),
+                    )
+                    for (stream,) in streams.fetchall()
+                )
+            )
+            return list(_with_bodies(db, itertools.islice(rows, limit), bytes_max))
+
+    def watermark(self, peer: NodeId) -> int:
+        """Return the sequence up to which the peer holds all our rows; 0 if nothing is known."""
+        with self._database.reading() as db:
+            return copies.watermark(db, peer)
+
+    def safety(
+        self, kind: str, me: NodeId, me_durable: bool, durable_peers: Collection[NodeId]
+    ) -> Safety:
+        """Count the held records of a kind, those that are safe, and those only here.
+
+        Costs as much as there are records above what watermarks prove.
+        """
+        with self._database.reading() as db:
+            return copies.safety(db, kind, me, me_durable, durable_peers)
+
+    def only_here_ids(self, kind: str, me: NodeId, limit: int) -> Sequence[RecordId]:
+        """List held records of a kind that nobody else is known to hold, oldest first."""
+        with self._database.reading() as db:
+            return copies.only_here(db, kind, me, limit)
+
+    def unsafe_after(
+        self,
+        kind: str,
+        me: NodeId,
+        me_durable: bool,
+        durable_peers: Collection[NodeId],
+        seq: int,
+        limit: int,
+    ) -> Sequence[tuple[int, RecordId]]:
+        """List held records of a kind that are not safe, as (seq, id), after a sequence."""
+        with self._database.reading() as db:
+            return copies.unsafe_after(db, kind, me, me_durable, durable_peers, seq, limit)
+
+    def count_by_config(self, kind: str) -> Mapping[str, int]:
+        """Count the held records of a kind, by config."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT config, sum(count - refused_count) AS held FROM months"
+                " WHERE kind = ? GROUP BY config HAVING held > 0 ORDER BY config",
+                (kind,),
+            )
+            return dict(rows.fetchall())
+
+    def held_digest(self, kind: str) -> Digest:
+        """Sum up the held records of a kind."""
+        held = Digest()
+        with self._database.reading() as db:
+            for count, total, refused_count, refused_total in db.execute(
+                "SELECT count, total, refused_count, refused_total FROM months WHERE kind = ?",
+                (kind,),
+            ):
+                held += digest(count, total) - digest(refused_count, refused_total)
+        return held
+
+    def iterate_ids(self, kind: str, config: str | None = None) -> Iterator[Sequence[RecordId]]:
+        """List the held records of a kind in pages, oldest first, up to the newest of now.
+
+        Each page is a query of its own, made when it is asked for.
+        """
+        last = self.max_seq()
+        for seq in range(0, last, _page_rows):
+            with self._database.reading() as db:
+                page = db.execute(
+                    "SELECT records.id FROM records CROSS JOIN segments CROSS JOIN months"
+                    " WHERE records.seq > ? AND records.seq <= ? AND records.refused = 0"
+                    " AND segments.id = records.segment AND months.id = segments.month"
+                    " AND months.kind = ? AND months.config = coalesce(?, months.config)"
+                    " ORDER BY records.seq",
+                    (seq, min(seq + _page_rows, last), kind, config),
+                ).fetchall()
+            if page:
+                yield [id_ for (id_,) in page]
+
+    def dead_letter_count(self) -> int:
+        """Count the records that were refused as invalid."""
+        with self._database.reading() as db:
+            return dead_letters.count(db)
+
+    def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """List the records refused last, the newest first."""
+        with self._database.reading() as db:
+            return dead_letters.newest(db, limit)
+
+    def get_setting(self, name: str) -> object:
+        """Return a small value kept for the node, or None."""
+        with self._database.reading() as db:
+            row = db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        value: object = json.loads(row[0]) if row else None
+        return value
+
+    def members(self) -> Sequence[tuple[NodeId, bytes, int]]:
+        """List the members remembered: (node, their own signed words, when heard in ms)."""
+        with self._database.reading() as db:
+            rows = db.execute("SELECT node, record, heard_ms FROM members ORDER BY node")
+            return rows.fetchall()
+
+
+def _latest(db: sqlite3.Connection) -> int:
+    (latest,) = db.execute("SELECT latest FROM store").fetchone()
+    return int(latest)
+
+
+def _check_seq(db: sqlite3.Connection, seq: int) -> int:
+    latest = _latest(db)
+    if not 0 <= seq <= latest:
+        raise ValueError(f"sequence {seq} is not from 0 to {latest}")
+    return seq
+
+
+def _held(
+    db: sqlite3.Connection, select: str, ids: Collection[RecordId]
+) -> Iterator[tuple[RecordId, Any]]:
+    """Run `select`, whose first column is an id, for those of these records that are held."""
+    wanted = frozenset(ids)
+    prefixes = sorted({id_[:id_prefix_bytes] for id_ in wanted})
+    for start in range(0, len(prefixes), _lookup_ids_max):
+        chunk = prefixes[start : start + _lookup_ids_max]
+        marks = ", ".join("?" * len(chunk))
+        for id_, value in db.execute(
+            f"{select} WHERE refused = 0 AND substr(id, 1, {id_prefix_bytes}) IN ({marks})", chunk
+        ):
+            if id_ in wanted:
+                yield id_, value
+
+
+def _with_bodies(
+    db: sqlite3.Connection, rows: Iterable[tuple[int, RecordId]], bytes_max: int
+) -> Iterator[tuple[int, RecordId, bytes]]:
+    """Add their bodies to rows, as many as fit into `bytes_max`, but at least one."""
+    size = 0
+    for position, (seq, id_) in enumerate(rows):
+        (body,) = db.execute("SELECT body FROM bodies WHERE seq = ?", (seq,)).fetchone()
+        size += len(body)
+        if size > bytes_max and position > 0:
+            return
+        yield seq, id_, body

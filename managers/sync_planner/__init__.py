@@ -1,0 +1,3 @@
+"""The sync planner: who gets which records, when, and what proves that they have them."""
+
+from managers.sync_planner.manager import SyncPlanner as SyncPlanner

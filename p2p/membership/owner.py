@@ -1,0 +1,103 @@
+"""Our own records. Only their owner raises an epoch or a version, and here is where it happens."""
+
+import collections
+from collections.abc import Mapping
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from p2p.codec import canonical
+from p2p.identity.signing import key_id
+from p2p.records import Address, Core, Signed, Status, Value, sign_core, sign_status
+
+
+class Owner:
+    """Signs each new version of our Core and Status."""
+
+    def __init__(self, key: Ed25519PrivateKey, core: Core, status_interval_s: float) -> None:
+        """Raise `ValueError` if `core` names another node than the key's, or is out of bounds."""
+        node = key_id(key.public_key().public_bytes_raw())
+        if core.node != node:
+            raise ValueError(f"core names node {core.node.hex()}; the key is that of {node.hex()}")
+        self._key = key
+        self._status_interval_s = status_interval_s
+        self._status: Status | None = None
+        self._status_signed_s: float | None = None
+        self._proposed: Mapping[str, Value] | None = None
+        self._rivals: collections.Counter[bytes] = collections.Counter()
+        self.core = core
+        self.core_signed = sign_core(key, core)
+        self.status_signed: Signed | None = None
+
+    def set_addresses(self, addresses: tuple[Address, ...]) -> bool:
+        """Say where we are found. Returns whether that is new. Raises `ValueError`."""
+        if addresses == self.core.addresses:
+            return False
+        self._sign(
+            msgspec.structs.replace(self.core, addresses=addresses, version=self.core.version + 1)
+        )
+        return True
+
+    def leave(self) -> None:
+        """Say that we are leaving."""
+        self._sign(msgspec.structs.replace(self.core, leaving=True, version=self.core.version + 1))
+
+    def _sign(self, core: Core) -> None:
+        self.core_signed = sign_core(self._key, core)
+        self.core = core
+
+    def meet(self, other: Core) -> bool:
+        """Answer to a Core with our key, signature checked. Returns whether we took a new epoch.
+
+        An echo of ours, or one of our past, asks for nothing. A larger epoch means that our disk
+        was lost or restored, or that another process has our key: either way ours goes above it.
+        """
+        if other.boot == self.core.boot or other.epoch < self.core.epoch:
+            return False
+        self._rivals[other.boot] += 1
+        self._sign(
+            msgspec.structs.replace(self.core, epoch=other.epoch + 1, incarnation=0, version=0)
+        )
+        if self._status is not None:
+            self._sign_status(self._status.values)
+        return True
+
+    def must_give_way(self, boot: bytes) -> bool:
+        """Tell whether a process with our key has answered an epoch of ours with a larger one.
+
+        A dead process shows one epoch; a living one comes back. Of two, the one with the larger
+        boot gives way first, so that they do not both go.
+        """
+        return self._rivals[boot] >= (2 if self.core.boot > boot else 3)
+
+    def propose_status(self, values: Mapping[str, Value]) -> None:
+        """Take new values, to be signed when they are due. Raises `ValueError` naming what is bad.
+
+        Values equal to those last signed withdraw what was proposed since.
+        """
+        unchanged = self._status is not None and canonical(self._status.values) == canonical(values)
+        sign_status(self._key, self.core.mesh, Status(self.core.node, 1, 1, dict(values)))
+        self._proposed = None if unchanged else dict(values)
+
+    @property
+    def status_due_s(self) -> float | None:
+        """When the proposed values may be signed; None if there are none."""
+        if self._proposed is None:
+            return None
+        if self._status_signed_s is None:
+            return 0.0
+        return self._status_signed_s + self._status_interval_s
+
+    def sign_due_status(self, now_s: float) -> bool:
+        """Sign the proposed values if they are due. Returns whether there is a new Status."""
+        due_s = self.status_due_s
+        if self._proposed is None or due_s is None or now_s < due_s:
+            return False
+        self._sign_status(self._proposed)
+        self._proposed, self._status_signed_s = None, now_s
+        return True
+
+    def _sign_status(self, values: Mapping[str, Value]) -> None:
+        version = 1 if self._status is None else self._status.version + 1
+        self._status = Status(self.core.node, self.core.epoch, version, dict(values))
+        self.status_signed = sign_status(self._key, self.core.mesh, self._status)

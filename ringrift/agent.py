@@ -1,0 +1,256 @@
+"""Composes one node from its parts, runs it, and takes it down in the right order."""
+
+import dataclasses
+import datetime
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable, Iterable, Sequence
+
+import trio
+
+from managers.job_manager import JobManager
+from managers.loop_manager import LoopManager
+from managers.node_selector import Ending, NodeSelector, epoch_setting
+from managers.selfplay_scheduler import SelfplayScheduler
+from managers.state import StateManager
+from managers.sync_planner import SyncPlanner
+from mixins.base import P2PMixinBase
+from mixins.clock import Clock
+from mixins.database import Database
+from mixins.runtime import Runtime
+from mixins.threads import Threads
+from p2p.envelope import RecordId
+from p2p.events import EventBus
+from p2p.identity.certificates import Credentials
+from p2p.membership import Membership, MembershipConfig
+from p2p.records import Core
+from p2p.store import NodeStore
+from ringrift import __version__
+from ringrift.addresses import own_addresses
+from ringrift.api import LocalApi
+from ringrift.exits import Exit
+from ringrift.home import Home
+from ringrift.report import Reporter
+from ringrift.work import assignments, worker_command, worker_environment
+from transports.base import Address, Incoming, Reply, Transport
+from transports.server import serve_unix
+
+flush_s_max = 10.0
+"""How long a leaving node may take to make its games safe."""
+
+leave_s_max = 3.0
+protocol_versions = (1, 1)
+boot_bytes = 8
+
+_named_max = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class AgentSettings:
+    """What the user decided for this box."""
+
+    home: Home
+    name: str
+    seeds: tuple[Address, ...] = ()
+    advertised: tuple[Address, ...] = ()
+    workers: int = 0
+    durable: bool = True
+    worker: str | None = None
+    """A command that plays in place of the built-in one; see `docs/workers.md`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """What an agent gets from outside; a simulation puts other things in its place."""
+
+    clock: Clock
+    rng: random.Random
+    new_id: Callable[[int], bytes]
+    threads: Threads
+    log: logging.Logger
+
+
+class Agent:
+    """One node. Make it with `Agent.compose`."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: AgentSettings,
+        credentials: Credentials,
+        machine: Membership,
+        transport: Transport,
+    ) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._transport = transport
+        self._bound: tuple[Address, ...] = ()
+        self._stopping = trio.Event()
+        self._exit: Exit | None = None
+        self._state = StateManager(runtime, mesh=credentials.mesh, key=credentials.key)
+        self._sync = SyncPlanner(runtime, transport=transport)
+        self._nodes = NodeSelector(
+            runtime,
+            machine=machine,
+            transport=transport,
+            rider=self._sync,
+            seeds=settings.seeds,
+            own_addresses=lambda: own_addresses(settings.advertised, self._bound),
+            give_up=self._give_up,
+        )
+        self._scheduler = SelfplayScheduler(
+            runtime, seed_key=credentials.key.private_bytes_raw(), assignments=assignments
+        )
+        self._jobs = JobManager(
+            runtime,
+            work=self._scheduler,
+            command=lambda assigned: worker_command(settings.worker, runtime, assigned),
+            environment=worker_environment(os.environ),
+            workers=settings.workers,
+        )
+        self._loops = LoopManager(runtime)
+        self._managers: tuple[P2PMixinBase, ...] = (
+            self._state,
+            self._nodes,
+            self._sync,
+            self._scheduler,
+            self._jobs,
+            self._loops,
+        )
+        self._loops.supervise(self._managers)
+        self._handlers = {
+            path: handler
+            for manager in self._managers
+            for path, handler in manager.receive().items()
+        }
+        reporter = Reporter(
+            runtime,
+            self._managers,
+            mesh=credentials.mesh.hex(),
+            name=settings.name,
+            listening=lambda: self._bound,
+            worries=lambda: _certificate_worries(runtime, credentials),
+        )
+        self._api = LocalApi(reporter, self._jobs, runtime.store)
+        runtime.bus.check_wiring()
+
+    @classmethod
+    async def compose(
+        cls,
+        world: World,
+        settings: AgentSettings,
+        credentials: Credentials,
+        store: NodeStore,
+        transport: Transport,
+    ) -> "Agent":
+        """Put a node together: what it remembers is read from `store`, nothing is sent yet."""
+        database = Database(store, world.threads)
+        epoch, remembered = await database.read(_remembered)
+        core = Core(
+            mesh=credentials.mesh,
+            node=credentials.node,
+            epoch=epoch + 1,
+            boot=world.new_id(boot_bytes),
+            durable=settings.durable,
+            name=settings.name,
+            software=__version__,
+            protocol=protocol_versions,
+        )
+        machine = Membership(
+            credentials.key,
+            core,
+            config=MembershipConfig(),
+            rng=world.rng,
+            now_s=world.clock.monotonic_s(),
+            seeds=[(seed.host, seed.port) for seed in settings.seeds],
+            remembered=remembered,
+        )
+        runtime = Runtime(
+            node=credentials.node,
+            clock=world.clock,
+            rng=world.rng,
+            new_id=world.new_id,
+            threads=world.threads,
+            log=world.log,
+            store=database,
+            bus=EventBus(),
+            peers=machine,
+        )
+        return cls(runtime, settings, credentials, machine, transport)
+
+    async def run(self, ready: Callable[[Sequence[Address]], None]) -> Exit:
+        """Run the node until it is told to stop; call `ready` with where it can be dialled."""
+        for manager in (self._state, self._sync, self._jobs):
+            await manager.load()
+        async with trio.open_nursery() as serving:
+            self._bound = await serving.start(self._transport.serve, self._answer)
+            await serving.start(serve_unix, self._settings.home.socket, self._api.handle)
+            async with trio.open_nursery() as working:
+                working.start_soon(self._loops.run)
+                ready(own_addresses(self._settings.advertised, self._bound))
+                await self._stopping.wait()
+                left = await self._wind_down()
+                working.cancel_scope.cancel()
+            serving.cancel_scope.cancel()
+        await self._transport.aclose()
+        return self._exit if self._exit is not None else self._farewell(left)
+
+    async def stop_on_signals(self) -> None:
+        """Stop the node at the first SIGINT or SIGTERM, and the process at once at the second."""
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                if self._stopping.is_set():
+                    os._exit(Exit.ERROR)  # workers end when their pipes close
+                self._runtime.log.info("stopping; a second signal stops at once")
+                self.stop()
+
+    def stop(self) -> None:
+        """Begin to take the node down."""
+        self._stopping.set()
+
+    def _give_up(self, ending: Ending, reason: str) -> None:
+        self._runtime.log.error("%s", reason)
+        self._exit = Exit.NOT_ADMITTED if ending is Ending.NOT_ADMITTED else Exit.ERROR
+        self.stop()
+
+    async def _answer(self, request: Incoming) -> Reply:
+        handler = self._handlers.get(request.path)
+        if handler is None:
+            return Reply(404, f"there is no {request.path[:100]}".encode())
+        return await handler(request)
+
+    async def _wind_down(self) -> Sequence[RecordId]:
+        """Stop playing, make safe what is not, and take leave; return what exists only here."""
+        await self._jobs.stop()
+        with trio.move_on_after(flush_s_max):
+            await self._state.vouch()
+            await self._sync.flush()
+        left = await self._sync.only_here()
+        with trio.move_on_after(leave_s_max):
+            await self._nodes.leave()
+        return left
+
+    def _farewell(self, left: Sequence[RecordId]) -> Exit:
+        if not left:
+            return Exit.HEALTHY
+        names = ", ".join(id_.hex()[:12] for id_ in left[:_named_max])
+        more = " and more" if len(left) > _named_max else ""
+        self._runtime.log.warning("these games exist only on this box: %s%s", names, more)
+        return Exit.DEGRADED
+
+
+def _remembered(store: NodeStore) -> tuple[int, list[bytes]]:
+    epoch = store.get_setting(epoch_setting)
+    return epoch if isinstance(epoch, int) else 0, [record for _, record, _ in store.members()]
+
+
+def _certificate_worries(runtime: Runtime, credentials: Credentials) -> Iterable[str]:
+    """Warn in the last tenth of the credentials' life."""
+    now = datetime.datetime.fromtimestamp(runtime.clock.wall_ms() / 1000, datetime.UTC)
+    if credentials.life.ends_soon(now):
+        yield (
+            f"this node's certificate ends on {credentials.life.not_after:%Y-%m-%d}: make a new "
+            "token, and start the agent with it once"
+        )

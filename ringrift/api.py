@@ -1,0 +1,91 @@
+"""What the running agent tells its operator, over the Unix socket of its home."""
+
+import http
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from managers.job_manager import JobManager
+from mixins.database import Database
+from ringrift.report import Reporter
+from ringrift.rules import Config
+from transports.base import Incoming, Reply
+
+_Route = Callable[[Incoming], Awaitable[Reply]]
+
+
+class LocalApi:
+    """The handler behind the Unix socket; whoever can open that socket is the operator."""
+
+    def __init__(self, reporter: Reporter, jobs: JobManager, store: Database) -> None:
+        self._reporter = reporter
+        self._jobs = jobs
+        self._store = store
+        self._routes: Mapping[tuple[str, str], _Route] = {
+            ("GET", "/v1/status"): self._status,
+            ("GET", "/v1/games"): self._games,
+            ("GET", "/v1/games/ids"): self._ids,
+            ("POST", "/v1/pause"): self._pause,
+            ("POST", "/v1/resume"): self._resume,
+        }
+
+    async def handle(self, request: Incoming) -> Reply:
+        """Answer one request of the operator."""
+        route = self._routes.get((request.method, request.path))
+        if route is None:
+            return _refusal(
+                http.HTTPStatus.NOT_FOUND, f"there is no {request.method} {request.path}"
+            )
+        try:
+            return await route(request)
+        except _BadRequest as error:
+            return _refusal(http.HTTPStatus.BAD_REQUEST, str(error))
+
+    async def _status(self, _request: Incoming) -> Reply:
+        return _json(await self._reporter.report())
+
+    async def _games(self, request: Incoming) -> Reply:
+        wanted = _config(request)
+        counts = await self._store.read(lambda store: store.count_by_config("game"))
+        return _json(
+            {config: count for config, count in sorted(counts.items()) if wanted in (None, config)}
+        )
+
+    async def _ids(self, request: Incoming) -> Reply:
+        wanted = _config(request)
+        pages = iter(await self._store.read(lambda store: store.iterate_ids("game", wanted)))
+
+        async def lines() -> AsyncIterator[bytes]:
+            while page := await self._store.read(lambda _: next(pages, None)):
+                yield "".join(f"{id_.hex()}\n" for id_ in page).encode()
+
+        return Reply(body=lines(), content_type="text/plain")
+
+    async def _pause(self, _request: Incoming) -> Reply:
+        await self._jobs.pause()
+        return _json({"paused": True})
+
+    async def _resume(self, _request: Incoming) -> Reply:
+        await self._jobs.resume()
+        return _json({"paused": False})
+
+
+class _BadRequest(ValueError):
+    """The operator asked for something that makes no sense."""
+
+
+def _config(request: Incoming) -> str | None:
+    name = request.query.get("config")
+    if name is not None:
+        try:
+            Config.parse(name)
+        except ValueError as error:
+            raise _BadRequest(str(error)) from None
+    return name
+
+
+def _json(value: object) -> Reply:
+    return Reply(body=json.dumps(value).encode(), content_type="application/json")
+
+
+def _refusal(status: http.HTTPStatus, reason: str) -> Reply:
+    return Reply(status=status, body=f"{reason}\n".encode(), content_type="text/plain")

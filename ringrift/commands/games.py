@@ -1,0 +1,34 @@
+"""`games`: the games held on this box."""
+
+import argparse
+import sys
+import urllib.parse
+
+from ringrift.commands.common import ask_agent, print_json, stream_agent
+from ringrift.exits import Exit
+
+
+def games(options: argparse.Namespace) -> int:
+    """Print the number of games by config, or their ids."""
+    query = urllib.parse.urlencode({"config": options.config}) if options.config else ""
+    if options.ids:
+        return _ids(options, query)
+    counts: dict[str, int] = ask_agent(options, "GET", f"/v1/games?{query}")
+    if options.json:
+        print_json(counts)
+        return Exit.HEALTHY
+    width = max(map(len, [*counts, "total"]))
+    for config, count in counts.items():
+        sys.stdout.write(f"{config:<{width}}  {count:>12,}\n")
+    sys.stdout.write(f"{'total':<{width}}  {sum(counts.values()):>12,}\n")
+    return Exit.HEALTHY
+
+
+def _ids(options: argparse.Namespace, query: str) -> int:
+    chunks = stream_agent(options, f"/v1/games/ids?{query}")
+    if options.json:
+        print_json(b"".join(chunks).decode().split())
+        return Exit.HEALTHY
+    for chunk in chunks:
+        sys.stdout.write(chunk.decode())
+    return Exit.HEALTHY

@@ -1,0 +1,15 @@
+"""What the exit status of `ringrift-agent` means."""
+
+import enum
+
+
+class Exit(enum.IntEnum):
+    """The exit statuses, the same for every verb."""
+
+    HEALTHY = 0
+    ERROR = 1
+    USAGE = 2
+    NOT_RUNNING = 3
+    DEGRADED = 4
+    """Something needs attention; `run`: games exist only on this box."""
+    NOT_ADMITTED = 5

@@ -1,0 +1,105 @@
+"""How a box comes to belong to a mesh: it has joined before, brings a token, or founds one."""
+
+import dataclasses
+import datetime
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from p2p.identity.certificates import Credentials
+from p2p.identity.keyring import Keyring
+from p2p.identity.tokens import Token, grant_token, new_mesh
+from ringrift.home import Home
+
+token_variable = "RINGRIFT_TOKEN"
+_token_file_bytes_max = 64 * 1024
+
+
+class CannotJoin(ValueError):
+    """What the user gave does not let this box into a mesh; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Membership:
+    """This box's place in a mesh."""
+
+    credentials: Credentials
+    founded: bool
+    """Whether the mesh was made just now."""
+
+
+def read_token(given: str | None, file: str | None) -> str | None:
+    """Return the token that the user gave, if any. Raises `CannotJoin`.
+
+    The environment's is taken out of it, so that no worker inherits the secret.
+    """
+    inherited = os.environ.pop(token_variable, None)
+    if given and file:
+        raise CannotJoin("give --token or --token-file, not both")
+    if file:
+        try:
+            with Path(file).open(encoding="ascii") as opened:
+                return opened.read(_token_file_bytes_max)
+        except (OSError, UnicodeDecodeError) as error:
+            raise CannotJoin(f"cannot read a token from {file}: {error}") from None
+    return given or inherited
+
+
+def enter(
+    home: Home, *, token: str | None, seeds: Sequence[object], now: datetime.datetime
+) -> Membership:
+    """Return this box's credentials, made and kept if it has none.
+
+    Raises `CannotJoin`, or an `IdentityError` that says what is wrong with the token or the keys.
+    """
+    keyring = Keyring(home.config)
+    kept = keyring.load_credentials()
+    if token is not None:
+        admitted = _admit(keyring, kept, Token.parse(token, now), now)
+        return Membership(admitted, founded=False)
+    if kept is not None:
+        return Membership(kept, founded=False)
+    if seeds:
+        return Membership(_admit_by_root(keyring, now), founded=False)
+    return _found(keyring, now)
+
+
+def _admit(
+    keyring: Keyring, kept: Credentials | None, token: Token, now: datetime.datetime
+) -> Credentials:
+    if kept is None:
+        admitted = token.admit(now, None)
+        keyring.save_credentials(admitted)
+        return admitted
+    if kept.mesh != token.mesh:
+        raise CannotJoin(
+            f"the token is for the mesh {token.mesh.hex()}, but this home belongs to the mesh "
+            f"{kept.mesh.hex()}; choose another --home"
+        )
+    admitted = token.admit(now, kept.key)
+    if admitted.life.not_after <= kept.life.not_after:
+        return kept
+    keyring.save_credentials(admitted)
+    return admitted
+
+
+def _admit_by_root(keyring: Keyring, now: datetime.datetime) -> Credentials:
+    """Admit a further agent on the operator's own machine, where the root key is."""
+    for place in (keyring, Keyring(Home.find(None).config)):
+        root = place.load_root()
+        if root is not None:
+            return _admit(keyring, None, Token.parse(grant_token(root, now), now), now)
+    raise CannotJoin(
+        "to join, this box needs a token: make one with `ringrift-agent token` on the box that "
+        f"made the mesh, and give it with --token, --token-file or {token_variable}"
+    )
+
+
+def _found(keyring: Keyring, now: datetime.datetime) -> Membership:
+    """Found a mesh; if that was interrupted half-way the last time, go on from there."""
+    root = keyring.load_root()
+    if root is None:
+        root = new_mesh(now)
+        keyring.save_root(root)
+    token = Token.parse(grant_token(root, now), now)
+    return Membership(_admit(keyring, None, token, now), founded=True)

@@ -1,0 +1,168 @@
+"""Moves: what a player decides, one recorded step of a turn.
+
+A move says only what the player to move chooses; the state says the rest. Which fields a type of
+move uses is told by `fields_of`; the others keep their defaults, so equal choices are equal moves.
+
+    place_ring                  to; extra = number of rings
+    move_stack                  origin, to
+    overtaking_capture,
+    continue_capture_segment    origin, target, to (the landing)
+    process_line                origin and to = first and last cell of the run
+    choose_line_option          the same; target = first cell that collapses; extra = option
+    choose_territory_option     to = first cell of the region; extra = the seat whose markers wall
+                                it in, 0 for nobody's
+    eliminate_rings_from_stack,
+    forced_elimination          to
+    recovery_slide              origin, to; extra = RecoveryMode; target = the stack that pays, or
+                                the first cell that collapses where nothing is paid
+"""
+
+import enum
+import functools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ringrift.rules.geometry import Board, board
+
+no_cell = -1
+
+
+class MoveType(enum.IntEnum):
+    """The types of moves. The numbers are those of game records and must not change."""
+
+    PLACE_RING = 1
+    SKIP_PLACEMENT = 2
+    NO_PLACEMENT_ACTION = 3
+    SWAP_SIDES = 4
+    MOVE_STACK = 5
+    OVERTAKING_CAPTURE = 6
+    RECOVERY_SLIDE = 7
+    SKIP_RECOVERY = 8
+    NO_MOVEMENT_ACTION = 9
+    SKIP_CAPTURE = 10
+    CONTINUE_CAPTURE_SEGMENT = 11
+    PROCESS_LINE = 12
+    CHOOSE_LINE_OPTION = 13
+    ELIMINATE_RINGS_FROM_STACK = 14
+    NO_LINE_ACTION = 15
+    CHOOSE_TERRITORY_OPTION = 16
+    SKIP_TERRITORY_PROCESSING = 17
+    NO_TERRITORY_ACTION = 18
+    FORCED_ELIMINATION = 19
+    RESIGN = 20
+    TIMEOUT = 21
+
+    @property
+    def word(self) -> str:
+        """The type's name in JSON."""
+        return self.name.lower()
+
+
+class RecoveryMode(enum.IntEnum):
+    """How a recovery slide ends (section 12)."""
+
+    LINE_ALL = 1
+    """Option 1: the whole run collapses; a buried ring is paid."""
+    LINE_PART = 2
+    """Option 2: a part of the run collapses; nothing is paid."""
+    FALLBACK = 3
+    STACK_STRIKE = 4
+
+
+class Move(NamedTuple):
+    """One move. Cells are those of the config's board."""
+
+    type: MoveType
+    origin: int = no_cell
+    target: int = no_cell
+    to: int = no_cell
+    extra: int = 0
+
+
+_lines = {MoveType.PROCESS_LINE}
+_captures = {MoveType.OVERTAKING_CAPTURE, MoveType.CONTINUE_CAPTURE_SEGMENT}
+_choices = {MoveType.CHOOSE_LINE_OPTION, MoveType.RECOVERY_SLIDE}
+_eliminations = {MoveType.ELIMINATE_RINGS_FROM_STACK, MoveType.FORCED_ELIMINATION}
+_regions = {MoveType.CHOOSE_TERRITORY_OPTION}
+
+types_with: dict[str, frozenset[MoveType]] = {
+    "origin": frozenset({MoveType.MOVE_STACK} | _captures | _choices | _lines),
+    "target": frozenset(_captures | _choices),
+    "to": frozenset(
+        {MoveType.PLACE_RING, MoveType.MOVE_STACK}
+        | _captures
+        | _choices
+        | _lines
+        | _eliminations
+        | _regions
+    ),
+    "extra": frozenset({MoveType.PLACE_RING} | _choices | _regions),
+}
+"""For each field, the types of moves that use it."""
+
+
+class MoveTable:
+    """The commonest moves of one board, made once: generating moves is then looking them up."""
+
+    def __init__(self, board: Board) -> None:
+        cells = board.cells
+        self.placements = [
+            MoveMap({cell: Move(MoveType.PLACE_RING, to=cell, extra=count) for cell in cells})
+            for count in (1, 2, 3)
+        ]
+        """By number of rings less one."""
+        self.steps = {
+            cell: tuple(
+                tuple(Move(MoveType.MOVE_STACK, origin=cell, to=to) for to in ray.distance)
+                for ray in board.rays[cell]
+            )
+            for cell in cells
+        }
+        """From each cell, in each direction that has a ray, by distance less one."""
+
+
+class MoveMap:
+    """One move per cell, and quick lists of those whose cells are in a mask."""
+
+    def __init__(self, moves: dict[int, Move]) -> None:
+        self._moves = moves
+        self._bytes = max(moves) // 8 + 1
+        self._octets: list[dict[int, tuple[Move, ...]]] = [{} for _ in range(self._bytes)]
+
+    def __getitem__(self, cell: int) -> Move:
+        return self._moves[cell]
+
+    def select(self, mask: int) -> list[Move]:
+        """Return the moves of the cells in `mask`, ascending."""
+        selected: list[Move] = []
+        for index, octet in enumerate(mask.to_bytes(self._bytes, "little")):
+            if octet:
+                known = self._octets[index]
+                if octet not in known:
+                    bits = [index * 8 + bit for bit in range(8) if octet >> bit & 1]
+                    known[octet] = tuple(self._moves[bit] for bit in bits)
+                selected += known[octet]
+        return selected
+
+
+@functools.cache
+def move_table(board_name: str) -> MoveTable:
+    """Return the one table of this board."""
+    return MoveTable(board(board_name))
+
+
+def describe(board: Board, move: Move) -> str:
+    """Return a move as a person would write it in a message."""
+    words = [move.type.word]
+    for name, cell in (("from", move.origin), ("over", move.target), ("to", move.to)):
+        if cell != no_cell:
+            x, y = board.xy(cell) if board.all >> cell & 1 else ("?", cell)
+            words.append(f"{name} ({x}, {y})")
+    if move.extra:
+        words.append(f"x{move.extra}" if move.type is MoveType.PLACE_RING else f"#{move.extra}")
+    return " ".join(words)
+
+
+def type_names(types: Iterable[MoveType]) -> str:
+    """Return move types as a readable list, each once, in the order of their numbers."""
+    return ", ".join(kind.word for kind in sorted(set(types)))

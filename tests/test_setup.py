@@ -1,0 +1,187 @@
+"""What a fresh clone is set up from: the package's metadata, the lock files and the scripts."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from typing import Any
+
+import pytest
+
+root = pathlib.Path(__file__).resolve().parent.parent
+packages = {"p2p", "transports", "mixins", "managers", "ringrift"}
+
+
+def pyproject() -> dict[str, Any]:
+    """Read the project's metadata."""
+    return tomllib.loads((root / "pyproject.toml").read_text())
+
+
+def locked(name: str) -> dict[str, str]:
+    """Return the version of each package in a lock file; fail if one has no hash."""
+    text = (root / "locks" / name).read_text()
+    versions = {}
+    for entry in re.split(r"\n(?=[a-z0-9])", text)[1:]:
+        pinned = re.match(r"([a-z0-9-]+)==(\S+)", entry)
+        assert pinned, f"not pinned: {entry.splitlines()[0]}"
+        assert "--hash=sha256:" in entry, f"without a hash: {pinned[1]}"
+        versions[pinned[1]] = pinned[2]
+    return versions
+
+
+def number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def test_the_five_packages_are_built_typed_checked_and_measured() -> None:
+    tool = pyproject()["tool"]
+    assert set(tool["hatch"]["build"]["targets"]["wheel"]["packages"]) == packages
+    assert set(tool["coverage"]["run"]["source"]) == packages
+    assert set(tool["mypy"]["packages"]) >= packages
+    assert all((root / package / "py.typed").is_file() for package in packages)
+
+
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+def test_a_lock_file_has_what_the_project_asks_for(name: str) -> None:
+    metadata = pyproject()
+    wanted = metadata["project"]["dependencies"]
+    if name == "dev.txt":
+        wanted = wanted + metadata["dependency-groups"]["dev"]
+    versions = locked(name)
+    for requirement in wanted:
+        package, least = requirement.split(">=")
+        assert number(versions[package]) >= number(least), f"run ./scripts/lock for {requirement}"
+
+
+def test_both_lock_files_agree() -> None:
+    assert locked("run.txt").items() <= locked("dev.txt").items()
+
+
+@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+def test_a_lock_file_names_no_place(name: str) -> None:
+    assert not re.search(r"://|file:|--index|--find-links| /", (root / "locks" / name).read_text())
+
+
+cli = """\
+import os
+import sys
+
+
+def main():
+    print(os.getpid(), os.getcwd(), *sys.argv[1:], sep="|")
+    return 3
+"""
+
+
+class Clone:
+    """A project whose lock files are empty, so that its `.venv` is made without a network."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.made_from = folder / ".venv" / "made-from"
+        shutil.copytree(root / "scripts", folder / "scripts")
+        for path, text in {
+            "locks/run.txt": "# nothing\n",
+            "ringrift/__init__.py": "",
+            "ringrift/cli.py": cli,
+        }.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_text(text)
+
+    def start(
+        self, script: str, *args: str, python: str = sys.executable
+    ) -> "subprocess.Popen[str]":
+        """Start a script from another folder, with next to nothing in its environment."""
+        return subprocess.Popen(
+            [self.folder / "scripts" / script, *args],
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "RINGRIFT_PYTHON": python, "PIP_NO_INDEX": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which the agent was first started by three at once."""
+    clone = Clone(tmp_path_factory.mktemp("first") / "with a space")
+    starts = [clone.start("run", "status", "a b") for _ in range(3)]
+    talk = [start.communicate(timeout=300) for start in starts]
+    for start, (out, err) in zip(starts, talk, strict=True):
+        assert (out, start.returncode) == (f"{start.pid}|/|status|a b\n", 3), err
+    assert sum("this happens once" in err for _, err in talk) == 1
+    return clone
+
+
+def test_a_later_start_only_compares(clone: Clone) -> None:
+    start = clone.start("run", "--help", python="/nowhere")
+    assert start.communicate(timeout=60) == (f"{start.pid}|/|--help\n", "")
+
+
+def test_a_moved_clone_still_starts(clone: Clone) -> None:
+    elsewhere = clone.folder.with_name("elsewhere")
+    clone.folder.rename(elsewhere)
+    command = [elsewhere / "scripts" / "run"]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    elsewhere.rename(clone.folder)
+    assert (run.returncode, run.stderr) == (3, "")
+
+
+@pytest.mark.parametrize("file", ["locks/run.txt", "scripts/make_venv.py"])
+def test_an_environment_made_from_something_else_is_stale(clone: Clone, file: str) -> None:
+    path = clone.folder / file
+    before = path.read_bytes()
+    path.write_bytes(before + b"# changed\n")
+    out, err = clone.start("run", python="/nowhere").communicate(timeout=60)
+    path.write_bytes(before)
+    assert (out, "/nowhere" in err) == ("", True)
+
+
+def test_an_environment_without_its_interpreter_is_stale(clone: Clone) -> None:
+    link = clone.folder / ".venv" / "bin" / "python"
+    target = link.readlink()
+    link.unlink()
+    out, err = clone.start("run", python="/nowhere").communicate(timeout=60)
+    link.symlink_to(target)
+    assert (out, "/nowhere" in err) == ("", True)
+
+
+def test_an_interpreter_without_venv_is_named(clone: Clone, tmp_path: pathlib.Path) -> None:
+    python = tmp_path / "python3.12"
+    python.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1 ;; esac\n')
+    python.chmod(0o755)
+    aside = clone.made_from.with_name("aside")
+    clone.made_from.rename(aside)
+    start = clone.start("run", python=str(python))
+    _, err = start.communicate(timeout=60)
+    aside.rename(clone.made_from)
+    assert (start.returncode, f"{python} has no venv module" in err) == (1, True)
+
+
+def test_what_cannot_be_installed_does_not_count(clone: Clone) -> None:
+    lock = clone.folder / "locks" / "dev.txt"
+    lock.write_text(f"ringrift-nothing==1.0 --hash=sha256:{'0' * 64}\n")
+    start = clone.start("bootstrap", "dev")
+    out, err = start.communicate(timeout=300)
+    assert (out, start.returncode) == ("", 1)
+    assert "ringrift-nothing" in err
+    assert "could not make .venv" in err.splitlines()[-2]
+    assert {path.name for path in clone.made_from.iterdir()} == {"make_venv.py", "run.txt"}
+
+
+def test_an_interrupted_start_leaves_no_environment_that_counts(tmp_path: pathlib.Path) -> None:
+    clone = Clone(tmp_path / "clone")
+    start = clone.start("run")
+    assert start.stderr is not None
+    assert "making .venv" in start.stderr.readline()
+    os.killpg(start.pid, signal.SIGINT)
+    out, err = start.communicate(timeout=60)
+    assert (out, err.count("\n"), "interrupted" in err) == ("", 1, True)
+    assert not clone.made_from.exists()
