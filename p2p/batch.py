@@ -39,7 +39,7 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     store: Annotated[bytes, msgspec.Meta(min_length=_store_bytes, max_length=_store_bytes)]
     """The producer's store."""
-    seq: Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+    seq: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     """The largest sequence in that store of the records vouched for."""
     ids: Annotated[bytes, msgspec.Meta(min_length=_id_bytes, max_length=_id_bytes * batch_ids_max)]
     """The records vouched for: 32 bytes each, ascending."""

@@ -49,7 +49,7 @@ class BadRecord(ValueError):
     """A signed record that must not be believed; the message says why. Nothing has changed."""
 
 
-class Core(Message):
+class Core(Message, frozen=True):
     """Who a node is and where it is found. The larger (epoch, incarnation, version) replaces."""
 
     mesh: Mesh
@@ -77,19 +77,19 @@ class Core(Message):
     capabilities: Annotated[
         dict[Annotated[str, Meta(max_length=32)], Annotated[str, Meta(max_length=128)]],
         Meta(max_length=16),
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
 
 
-class Status(Message):
+class Status(Message, frozen=True):
     """What a node measures about itself. The larger (epoch, version) replaces."""
 
     node: Node
     epoch: Annotated[int, Meta(ge=1, lt=2**32)]
     version: Annotated[int, Meta(ge=1, lt=2**32)]
-    values: Annotated[dict[Short, Value], Meta(max_length=64)] = {}
+    values: Annotated[dict[Short, Value], Meta(max_length=64)]
 
 
-class Signed(Message):
+class Signed(Message, frozen=True):
     """A packed `Core` or `Status` with its owner's signature, as it travels and is kept."""
 
     payload: Annotated[bytes, Meta(max_length=payload_bytes_max)]

@@ -59,7 +59,9 @@ class Root:
 class View(Protocol):
     """A store as it was at one sequence; later rows do not show. Keys unknown to us are empty."""
 
-    seq: int
+    @property
+    def seq(self) -> int:
+        """The sequence as of which it is."""
 
     def root(self) -> Root:
         """Sum up everything known."""

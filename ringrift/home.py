@@ -53,7 +53,7 @@ class Home:
         return cls(
             config=directories.user_config_path,
             data=directories.user_data_path,
-            runtime=directories.user_runtime_path,
+            runtime=_runtime_folder(),
         )
 
     @property
@@ -73,7 +73,7 @@ class Home:
         if len(os.fsencode(wanted)) <= _socket_path_bytes_max:
             return wanted
         name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"ringrift-{os.getuid()}" / f"{name}.sock"
+        return _temporary_folder() / f"{name}.sock"
 
     def prepare(self) -> None:
         """Create what is missing, private to the user. Raises `HomeError`."""
@@ -96,6 +96,16 @@ class Home:
                     "use another --home for a second one on this box"
                 ) from None
             yield
+
+
+def _runtime_folder() -> Path:
+    """Return where sockets go: where the system says, or else a folder of the user's in /tmp."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(given) / "ringrift-agent" if given else _temporary_folder()
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"ringrift-{os.getuid()}"
 
 
 def _make_private(folder: Path) -> None:

@@ -57,7 +57,8 @@ class HttpsTransport:
         self._limits = limits or Limits()
         dialler = Dialler(mesh, client_context, head_start_s=self._limits.head_start_s)
         self._pools = Pools(dialler, self._limits)
-        self._client = httpx.AsyncClient(transport=self._pools)
+        # Every request has one deadline, for all of it.
+        self._client = httpx.AsyncClient(transport=self._pools, timeout=None)
 
     def request(
         self,

@@ -133,6 +133,7 @@ class AnswerStream(httpx.AsyncByteStream):
 
     def __init__(self, response: httpcore.Response) -> None:
         assert isinstance(response.stream, AsyncIterable)
+        self._response = response
         self._pieces = aiter(response.stream)
         self._connection: httpcore.AsyncNetworkStream = response.extensions["network_stream"]
         self._has_ended = False
@@ -152,11 +153,11 @@ class AnswerStream(httpx.AsyncByteStream):
         return b""
 
     async def aclose(self) -> None:
-        """Close the connection, unless the answer was read to its end."""
-        if self._has_ended:
-            return
-        await self._connection.aclose()
-        # httpcore's generators, left half-way, would be a warning; so they run into the closed end.
-        with contextlib.suppress(Interrupted, BadAnswer):
-            while await self.receive():
-                pass
+        """Give the connection back if the answer was read to its end, close it otherwise."""
+        if not self._has_ended:
+            await self._connection.aclose()
+            # httpcore's generators must not be left half-way: they run into the closed connection.
+            with contextlib.suppress(Interrupted, BadAnswer):
+                while await self.receive():
+                    pass
+        await self._response.aclose()

@@ -131,9 +131,8 @@ class Worker:
                 self._signal(signal.SIGTERM)
                 with trio.move_on_after(stop_s_max):
                     await self._process.wait()
-            if self._process.returncode is None:
-                self._signal(signal.SIGKILL)
-                await self._process.wait()
+            self._signal(signal.SIGKILL)  # what it has started may still be there
+            await self._process.wait()
             for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if stream is not None:
                     await stream.aclose()

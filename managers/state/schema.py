@@ -57,12 +57,11 @@ _version_1 = (
     )
     """,
     "CREATE INDEX segments_by_key ON segments (key)",
-    # `id` is the segment's, times 256, plus the leaf.
+    # All leaves of a segment in one value: one row per leaf would cost four times the time.
     """
     CREATE TABLE leaves (
-        id INTEGER PRIMARY KEY,
-        count INTEGER NOT NULL DEFAULT 0,
-        total BLOB NOT NULL DEFAULT (zeroblob(32))
+        segment INTEGER PRIMARY KEY,
+        sums BLOB NOT NULL
     )
     """,
     # All that one producer makes of one kind.

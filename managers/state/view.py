@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from managers.state import digests
 from managers.state.database import Database
-from managers.state.digests import digest, leaf_row, leaves_per_segment
+from managers.state.digests import digest, leaves_per_segment
 from p2p.envelope import RecordId
 from p2p.manifest import Digest, MonthKey, SegmentKey, leaf_of
 from p2p.store import Root
@@ -74,11 +75,8 @@ class SqliteView:
         later: defaultdict[int, list[RecordId]] = defaultdict(list)
         with self.database.reading() as db:
             for row, row_count in _segment_rows(db, segment):
-                first, last = leaf_row(row, 0), leaf_row(row, leaves_per_segment - 1)
-                for leaf, count, total in db.execute(
-                    "SELECT id, count, total FROM leaves WHERE id BETWEEN ? AND ?", (first, last)
-                ):
-                    sums[leaf - first] += digest(count, total)
+                for leaf, kept in digests.leaves(db, row):
+                    sums[leaf] += kept
                 for id_ in self._later_in(db, row, row_count):
                     later[leaf_of(id_)].append(id_)
         for leaf, ids in later.items():

@@ -14,7 +14,7 @@ patient_probe_every = 5
 """Of a silent peer's probes, every so many waits for the full time: a peer that has merely become
 slow answers it, and its round trip then raises the timeout of all."""
 
-turn_slack = 1.5
+turn_slack = 1.25
 """How many rounds a peer may be silent before a failed probe makes it a suspect."""
 
 round_trips_kept = 128
@@ -48,7 +48,7 @@ class Cause(enum.Enum):
     """Its signature on `leaving`."""
 
 
-# The state of a member changes in `Membership._move` and nowhere else, and only along this table;
+# The state of a member changes in `Peers.move` and nowhere else, and only along this table;
 # what is not in it changes nothing. Hearing from a node that has left does not bring it back, nor
 # does hearsay verify a stranger.
 transitions = {
@@ -127,20 +127,17 @@ class Detector:
     def __init__(self, config: MembershipConfig) -> None:
         self._config = config
         self._round_trips_s: collections.deque[float] = collections.deque(maxlen=round_trips_kept)
+        self.timeout_s = config.timeout_s_max
+        """Twice the 99th percentile of recent round trips, within limits; the most if unknown."""
 
     def measured(self, round_trip_s: float) -> None:
         """Take in the duration of one successful exchange."""
         self._round_trips_s.append(round_trip_s)
-
-    @property
-    def timeout_s(self) -> float:
-        """Twice the 99th percentile of recent round trips, within limits; the most if unknown."""
-        config = self._config
-        if not self._round_trips_s:
-            return config.timeout_s_max
         ordered = sorted(self._round_trips_s)
-        p99 = ordered[math.ceil(0.99 * len(ordered)) - 1]
-        return min(max(2 * p99, config.timeout_s_min), config.timeout_s_max)
+        p99_s = ordered[math.ceil(0.99 * len(ordered)) - 1]
+        self.timeout_s = min(
+            max(2 * p99_s, self._config.timeout_s_min), self._config.timeout_s_max
+        )
 
     def probe_timeout_s(self, silence: Silence) -> float:
         """Return how long to wait for the answer to the next probe of a peer."""
@@ -162,20 +159,24 @@ class Detector:
         `alive` members take turns, us included. A member that cannot be dialled is judged by its
         silence alone: it has its turns to dial us.
         """
+        if dialable and not silence.failures:
+            return None
         if state is MemberState.ALIVE:
             turn_s = turn_slack * self._config.probe_interval_s * max(1, alive - 1)
-            silent = now_s - silence.since_s > self.timeout_s + turn_s
-            return Cause.DOUBTED if silent and (silence.failures or not dialable) else None
+            doubted = now_s - silence.since_s > self.timeout_s + turn_s
+            return Cause.DOUBTED if doubted else None
         if state is MemberState.SUSPECT:
-            expired = self._expired(now_s - since_s, silence, alive, dialable)
+            expired = self._expired(now_s - since_s, silence, alive, dialable=dialable)
             return Cause.EXPIRED if expired else None
         return None
 
-    def _expired(self, suspected_s: float, silence: Silence, alive: int, dialable: bool) -> bool:
+    def _expired(
+        self, suspected_s: float, silence: Silence, alive: int, *, dialable: bool
+    ) -> bool:
         config = self._config
         if silence.refusals >= config.refusals_min and not silence.timeouts:
             return suspected_s >= config.dead_after_refused_s
         # More members make more pairs, each of which may be unlucky, and more time between turns.
-        scale = max(1.0, math.log10(max(1, alive)))
+        scale = max(1.0, math.log10(alive))
         failed_enough = silence.failures >= scale * config.failures_min or not dialable
         return failed_enough and suspected_s >= scale * config.dead_after_s

@@ -148,7 +148,7 @@ class Parcel:
         self._room_bytes = records_bytes_max
 
     def add(self, card: Card, *, core: bool, status: bool) -> None:
-        """Put in a member's records, as far as there is room; the rest waits for a later message."""
+        """Put in a member's records if there is room; if not, they wait for a later message."""
         if core:
             self._put(self.cores, card.core_signed)
         if status and card.status_signed is not None:
@@ -331,7 +331,9 @@ class Directory:
         return tuple(want[:wants_max])
 
 
-def _compare(theirs: tuple[int, ...], signed: Signed, ours: tuple[int, ...], held: Signed) -> Merged:
+def _compare(
+    theirs: tuple[int, ...], signed: Signed, ours: tuple[int, ...], held: Signed
+) -> Merged:
     if theirs != ours:
         return Merged.NEWER if theirs > ours else Merged.STALE
     if signed.payload == held.payload:

@@ -89,7 +89,7 @@ Change: TypeAlias = MemberChanged | Equivocation | DuplicateIdentity
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effects:
-    """What to do now: first store, then send; and when to call `tick`, if nothing happens before."""
+    """What to do now: first store, then send; and call `tick` if nothing else comes before."""
 
     persist: tuple[Persist, ...]
     send: tuple[Send | Contact, ...]

@@ -1,13 +1,13 @@
 """Exchanges of records with one peer at a time: what to send, what to answer, when it is enough.
 
-    asker                                  answerer
-    root, news            ->
-                          <-               root                     equal: this is all
-                          <-               root, news               equal now: this is all
-                          <-               root, digests            otherwise
-    root, records, wants  ->
-                          <-               root, records
-    ... until the roots are equal, or a whole list of digests has shown nothing more to exchange.
+asker                                  answerer
+root, news            ->
+                      <-               root                     equal: this is all
+                      <-               root, news               equal now: this is all
+                      <-               root, digests            otherwise
+root, records, wants  ->
+                      <-               root, records
+... until the roots are equal, or a whole list of digests has shown nothing more to exchange.
 """
 
 import dataclasses
@@ -65,6 +65,8 @@ class Exchanges:
         return self._under_way
 
     def _talk(self, peer: NodeId) -> _Talk:
+        if self._directory.get(peer) is None:
+            return _Talk()  # its first word; what it is remains to be seen
         return self._talks.setdefault(peer, _Talk())
 
     def forget(self, peer: NodeId) -> None:
@@ -74,8 +76,10 @@ class Exchanges:
 
     def void(self) -> None:
         """Note that we stood still: what is under way measures nothing."""
-        for peer, exchange in self._under_way.items():
-            self._under_way[peer] = dataclasses.replace(exchange, void=True)
+        self._under_way = {
+            peer: dataclasses.replace(exchange, void=True)
+            for peer, exchange in self._under_way.items()
+        }
 
     def news(self, peer: NodeId, now_s: float) -> Parcel:
         """Return what a peer should hear of unasked."""
@@ -88,7 +92,8 @@ class Exchanges:
     ) -> SyncRequest:
         """Begin an exchange."""
         root, settled = self._directory.root, self._talk(peer).settled
-        if settled is not None and settled[:2] == (root, self._directory.vouched):
+        idle = not parcel and not want
+        if idle and settled is not None and settled[:2] == (root, self._directory.vouched):
             root = settled[2]
         self._under_way[peer] = Exchange(now_s, self._directory.changes, root)
         return SyncRequest(

@@ -35,7 +35,7 @@ assert signed_bytes_max <= records_bytes_max
 Records = Annotated[tuple[Signed, ...], Meta(max_length=512)]
 
 
-class Digest(Message):
+class Digest(Message, frozen=True):
     """Which versions of one member's records somebody holds, in at most 45 bytes."""
 
     node: Node
@@ -49,7 +49,7 @@ class Digest(Message):
     """Differs, almost surely, if the bytes held differ."""
 
 
-class DigestPage(Message):
+class DigestPage(Message, frozen=True):
     """All that the sender holds from id `first` to id `last`, both included."""
 
     first: Node
@@ -59,7 +59,7 @@ class DigestPage(Message):
     """Held, but not passed on: strangers that the sender has not yet exchanged with."""
 
 
-class SyncRequest(Message):
+class SyncRequest(Message, frozen=True):
     """What the asker has for the node `to`, and wants from it."""
 
     to: Node
@@ -72,7 +72,7 @@ class SyncRequest(Message):
     """What the asker holds of members about whom it wants what is newer."""
 
 
-class SyncAnswer(Message):
+class SyncAnswer(Message, frozen=True):
     """What the answerer wanted to say; its digests if that leaves the two at odds."""
 
     boot: Boot
@@ -83,14 +83,14 @@ class SyncAnswer(Message):
     statuses: Records = ()
 
 
-class JoinRequest(Message):
+class JoinRequest(Message, frozen=True):
     """First contact: a node introduces itself to whoever answers at a known address."""
 
     core: Signed
     status: Signed | None = None
 
 
-class JoinAnswer(Message):
+class JoinAnswer(Message, frozen=True):
     """The seed introduces itself."""
 
     core: Signed

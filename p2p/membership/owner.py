@@ -1,6 +1,7 @@
 """Our own records. Only their owner raises an epoch or a version, and here is where it happens."""
 
 import collections
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -21,8 +22,8 @@ class Owner:
             raise ValueError(f"core names node {core.node.hex()}; the key is that of {node.hex()}")
         self._key = key
         self._status_interval_s = status_interval_s
-        self._status: Status | None = None
-        self._status_signed_s: float | None = None
+        self.status: Status | None = None
+        self._status_signed_s = -math.inf
         self._proposed: Mapping[str, Value] | None = None
         self._rivals: collections.Counter[bytes] = collections.Counter()
         self.core = core
@@ -46,21 +47,21 @@ class Owner:
         self.core_signed = sign_core(self._key, core)
         self.core = core
 
-    def meet(self, other: Core) -> bool:
-        """Answer to a Core with our key, signature checked. Returns whether we took a new epoch.
+    def is_ours(self, other: Core) -> bool:
+        """Tell whether a Core with our key is an echo of ours, or one of our past."""
+        return other.boot == self.core.boot or other.epoch < self.core.epoch
 
-        An echo of ours, or one of our past, asks for nothing. A larger epoch means that our disk
-        was lost or restored, or that another process has our key: either way ours goes above it.
+    def rise_above(self, other: Core) -> None:
+        """Take an epoch above that of a Core, signature checked, with our key that is not ours.
+
+        Our disk was lost or restored, or another process has our key.
         """
-        if other.boot == self.core.boot or other.epoch < self.core.epoch:
-            return False
         self._rivals[other.boot] += 1
         self._sign(
             msgspec.structs.replace(self.core, epoch=other.epoch + 1, incarnation=0, version=0)
         )
-        if self._status is not None:
-            self._sign_status(self._status.values)
-        return True
+        if self.status is not None:
+            self._sign_status(self.status.values)
 
     def must_give_way(self, boot: bytes) -> bool:
         """Tell whether a process with our key has answered an epoch of ours with a larger one.
@@ -75,29 +76,26 @@ class Owner:
 
         Values equal to those last signed withdraw what was proposed since.
         """
-        unchanged = self._status is not None and canonical(self._status.values) == canonical(values)
+        unchanged = self.status is not None and canonical(self.status.values) == canonical(values)
         sign_status(self._key, self.core.mesh, Status(self.core.node, 1, 1, dict(values)))
         self._proposed = None if unchanged else dict(values)
 
     @property
-    def status_due_s(self) -> float | None:
-        """When the proposed values may be signed; None if there are none."""
+    def status_due_s(self) -> float:
+        """When the proposed values may be signed; infinite if there are none."""
         if self._proposed is None:
-            return None
-        if self._status_signed_s is None:
-            return 0.0
+            return math.inf
         return self._status_signed_s + self._status_interval_s
 
     def sign_due_status(self, now_s: float) -> bool:
         """Sign the proposed values if they are due. Returns whether there is a new Status."""
-        due_s = self.status_due_s
-        if self._proposed is None or due_s is None or now_s < due_s:
+        if self._proposed is None or now_s < self.status_due_s:
             return False
         self._sign_status(self._proposed)
         self._proposed, self._status_signed_s = None, now_s
         return True
 
     def _sign_status(self, values: Mapping[str, Value]) -> None:
-        version = 1 if self._status is None else self._status.version + 1
-        self._status = Status(self.core.node, self.core.epoch, version, dict(values))
-        self.status_signed = sign_status(self._key, self.core.mesh, self._status)
+        version = 1 if self.status is None else self.status.version + 1
+        self.status = Status(self.core.node, self.core.epoch, version, dict(values))
+        self.status_signed = sign_status(self._key, self.core.mesh, self.status)

@@ -17,6 +17,7 @@ from p2p.membership.detector import (
     transitions,
 )
 from p2p.membership.effects import MemberChanged
+from p2p.membership.exchanges import Exchange
 
 in_touch = frozenset({MemberState.ALIVE, MemberState.SUSPECT})
 
@@ -120,13 +121,15 @@ class Peers:
         if offset_ms is not None:
             self._peers[node].offset_ms = offset_ms
 
-    def failed(self, node: NodeId, now_s: float, started_s: float, silence: Silence) -> None:
-        """Note that an exchange failed, which adds `silence` to what the member is judged by."""
+    def failed(self, node: NodeId, now_s: float, exchange: Exchange, *, refused: bool) -> None:
+        """Note that an exchange failed; `refused` if its box said that nobody listens there."""
         peer = self._peers[node]
-        peer.silence.timeouts += silence.timeouts
-        peer.silence.refusals += silence.refusals
+        if not exchange.void:
+            peer.silence.refusals += refused
+            peer.silence.timeouts += not refused
         if peer.state in in_touch:
-            peer.next_try_s = max(now_s, started_s + self._config.probe_interval_s / 2)
+            earliest_s = exchange.started_s + self._config.probe_interval_s / 2
+            peer.next_try_s = max(now_s, earliest_s)
         elif peer.state is not MemberState.LEFT:
             self._try_later(peer, now_s)
 
@@ -156,9 +159,7 @@ class Peers:
     def outdated(self, now_s: float) -> list[NodeId]:
         """Return the tombstones that are too old, and the oldest of those that are too many."""
         tombstones = sorted(
-            (peer.since_s, node)
-            for node, peer in self._peers.items()
-            if peer.state not in in_touch
+            (peer.since_s, node) for node, peer in self._peers.items() if peer.state not in in_touch
         )
         excess = len(tombstones) - self._config.tombstones_max
         return [

@@ -43,7 +43,7 @@ reasons_per_receipt_max = 128
 """Refusals beyond these carry no reason, so that a receipt fits in a message."""
 
 StoreId = Annotated[bytes, Meta(min_length=store_id_bytes, max_length=store_id_bytes)]
-Seq = Annotated[int, Meta(ge=0, lt=2**63)]
+Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Count = Annotated[int, Meta(ge=0, lt=2**32)]
 DigestBytes = Annotated[bytes, Meta(min_length=digest_bytes, max_length=digest_bytes)]
 Salt = Annotated[bytes, Meta(min_length=salt_bytes, max_length=salt_bytes)]

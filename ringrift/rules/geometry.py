@@ -101,38 +101,48 @@ def bits(mask: int) -> Iterator[int]:
 def _make(name: str, coordinates: list[tuple[int, int]], radius: int, height: int) -> Board:
     is_hex = radius > 0
     forward = _hex if is_hex else _rook + _diagonal
-    cells = {(x + radius) * height + y + radius: (x, y) for x, y in coordinates}
-    at = {xy: cell for cell, xy in cells.items()}
     both_ways = forward + tuple((-dx, -dy) for dx, dy in forward)
+    at = {(x, y): (x + radius) * height + y + radius for x, y in coordinates}
     rays: dict[int, tuple[Ray, ...]] = {}
     between: dict[int, dict[int, int]] = {}
-    for cell, (x, y) in cells.items():
+    for start, cell in at.items():
+        sights = [sight for step in both_ways if (sight := _sight(at, start, step))]
+        rays[cell] = tuple(_ray(cell, sight) for sight in sights)
         between[cell] = {}
-        found = []
-        for dx, dy in both_ways:
-            seen: list[int] = []
-            mask = 0
-            while (step := at.get((x + dx * (len(seen) + 1), y + dy * (len(seen) + 1)))) is not None:
-                between[cell][step] = mask
-                seen.append(step)
-                mask |= 1 << step
-            if seen:
-                distance = {step: index + 1 for index, step in enumerate(seen)}
-                found.append(Ray(mask, seen[0] > cell, distance))
-        rays[cell] = tuple(found)
+        for sight in sights:
+            passed = 0
+            for seen in sight:
+                between[cell][seen] = passed
+                passed |= 1 << seen
     axes = tuple(dx * height + dy for dx, dy in forward)
     return Board(
         name=name,
         is_hex=is_hex,
         radius=radius,
         height=height,
-        cells=tuple(sorted(cells)),
-        all=sum(1 << cell for cell in cells),
+        cells=tuple(sorted(at.values())),
+        all=sum(1 << cell for cell in at.values()),
         axes=axes,
         borders=axes if is_hex else tuple(dx * height + dy for dx, dy in _rook),
         rays=rays,
         between=between,
     )
+
+
+def _sight(
+    at: dict[tuple[int, int], int], start: tuple[int, int], step: tuple[int, int]
+) -> list[int]:
+    """Return the cells met when walking off from a start, to the edge of the board."""
+    (x, y), (dx, dy) = start, step
+    sight = []
+    while (cell := at.get((x := x + dx, y := y + dy))) is not None:
+        sight.append(cell)
+    return sight
+
+
+def _ray(origin: int, sight: list[int]) -> Ray:
+    distance = {cell: index + 1 for index, cell in enumerate(sight)}
+    return Ray(sum(1 << cell for cell in sight), sight[0] > origin, distance)
 
 
 def _square(name: str, side: int) -> Board:

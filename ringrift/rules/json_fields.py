@@ -1,4 +1,7 @@
-"""Reading values out of parsed JSON, and cells into it and out of it."""
+"""Reading checked values out of parsed JSON, and cells out of it and into it.
+
+Readers take the name of the field for the message of the `NotationError` that they raise.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +16,7 @@ class NotationError(ValueError):
 
 
 def wrong(name: str, value: object, expected: str) -> NotationError:
+    """Return the error that a field has the wrong value; the caller raises it."""
     return NotationError(f"{name} is {value!r:.80}; expected {expected}")
 
 
@@ -26,24 +30,28 @@ def get(source: Json, *names: str) -> object:
 
 
 def read_map(value: object, name: str) -> Json:
+    """Return an object as it is."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise wrong(name, value, "an object")
     return value
 
 
 def read_list(value: object, name: str) -> list[object]:
+    """Return an array as it is."""
     if not isinstance(value, list):
         raise wrong(name, value, "an array")
     return value
 
 
 def read_int(value: object, name: str, low: int, high: int) -> int:
+    """Return a whole number from `low` to `high`."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise wrong(name, value, f"a number from {low} to {high}")
     return value
 
 
 def read_word(value: object, name: str, known: Iterable[str]) -> str:
+    """Return one of the known words."""
     words = list(known)
     if value not in words:
         raise wrong(name, value, f"one of {', '.join(words)}")
@@ -51,6 +59,7 @@ def read_word(value: object, name: str, known: Iterable[str]) -> str:
 
 
 def read_flag(value: object, name: str) -> bool:
+    """Return a truth value."""
     if not isinstance(value, bool):
         raise wrong(name, value, "true or false")
     return value
@@ -68,11 +77,13 @@ def key(board: Board, cell: int) -> str:
 
 
 def read_cell(board: Board, value: object, name: str) -> int:
+    """Read a cell from an object."""
     fields = read_map(value, name)
     return _checked_cell(board, [fields.get("x"), fields.get("y"), fields.get("z")], name)
 
 
 def read_key(board: Board, text: str, name: str) -> int:
+    """Read a cell from the key of a map."""
     numbers = text.split(",")
     if not 2 <= len(numbers) <= 3 or not all(re.fullmatch("-?[0-9]{1,3}", n) for n in numbers):
         raise wrong(name, text, "a cell as 'x,y' or 'x,y,z'")
@@ -97,4 +108,5 @@ def read_cells(board: Board, value: object, name: str) -> list[int]:
 
 
 def positions(board: Board, mask: int) -> list[dict[str, int]]:
+    """Write the cells of a mask as objects, ascending."""
     return [position(board, cell) for cell in bits(mask)]

@@ -38,13 +38,7 @@ def read_state(value: object, rules: RuleSet = default_rules) -> State:
     players = [read_map(item, "players") for item in read_list(get(source, "players"), "players")]
     state = _empty(get(board_source, "type"), players, get(source, "victoryThreshold"), rules)
     seats = state.variant.seats
-    for index, player in enumerate(players):
-        name = f"players[{index}]"
-        seat = read_int(get(player, "playerNumber"), f"{name}.playerNumber", 1, seats[-1])
-        state.hand[seat] = read_int(player.get("ringsInHand"), f"{name}.ringsInHand", 0, _rings_max)
-        state.eliminated[seat] = read_int(
-            get(player, "eliminatedRings"), f"{name}.eliminatedRings", 0, _rings_max
-        )
+    _read_players(state, players)
     _read_board(state, board_source)
     state.player = read_int(get(source, "currentPlayer"), "currentPlayer", 1, seats[-1])
     state.phase = Phase(read_word(get(source, "currentPhase"), "currentPhase", Phase))
@@ -56,8 +50,10 @@ def read_state(value: object, rules: RuleSet = default_rules) -> State:
     status = read_word(
         get(source, "gameStatus") or "active", "gameStatus", ("active", "waiting", "completed")
     )
-    if (status == "completed") != (state.result is not None):
-        raise wrong("gameStatus", status, "'completed' exactly where turn.result is given")
+    over = state.result is not None
+    if (status == "completed", state.phase is Phase.GAME_OVER) != (over, over):
+        expected = "'completed', in phase game_over, exactly where turn.result is given"
+        raise wrong("gameStatus", status, expected)
     return state
 
 
@@ -73,6 +69,19 @@ def _empty(board: object, players: list[Json], threshold: object, rules: RuleSet
             state = initial_state(config, dataclasses.replace(rules, elimination_threshold=number))
     state.streak = [0] * (config.players + 1)
     return state
+
+
+def _read_players(state: State, players: list[Json]) -> None:
+    missing = set(state.variant.seats)
+    for index, player in enumerate(players):
+        name = f"players[{index}]"
+        seat = read_int(get(player, "playerNumber"), f"{name}.playerNumber", 1, len(players))
+        if seat not in missing:
+            raise wrong(f"{name}.playerNumber", seat, "each player once")
+        missing.remove(seat)
+        hand, eliminated = get(player, "ringsInHand"), get(player, "eliminatedRings")
+        state.hand[seat] = read_int(hand, f"{name}.ringsInHand", 0, _rings_max)
+        state.eliminated[seat] = read_int(eliminated, f"{name}.eliminatedRings", 0, _rings_max)
 
 
 def _read_board(state: State, source: Json) -> None:

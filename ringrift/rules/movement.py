@@ -90,16 +90,11 @@ def _leave(state: State, move: Move) -> None:
     state.put_marker(move.origin)
     state.changed = True
     passed = state.marked & state.variant.board.between[move.origin][move.to]
-    if not passed:
-        return
     own = passed & state.markers[state.player]
+    if passed != own:
+        state.flip_markers(passed ^ own)
     if own:
         state.collapse(own)
-    foreign = passed ^ own
-    if foreign:
-        for seat in state.variant.seats:
-            state.markers[seat] &= ~foreign
-        state.markers[state.player] |= foreign
 
 
 def _land(state: State, cell: int, rings: bytes) -> None:

@@ -1,8 +1,8 @@
 """Placing rings (section 6)."""
 
 from ringrift.rules.geometry import bits
-from ringrift.rules.moves import Move, move_table
 from ringrift.rules.movement import can_move
+from ringrift.rules.moves import Move, move_table
 from ringrift.rules.state import State
 
 _most = 3

@@ -170,6 +170,12 @@ class State:
             for seat in self.variant.seats:
                 self.markers[seat] &= ~mask
 
+    def flip_markers(self, mask: int) -> None:
+        """Make every marker in `mask`, all of its cells holding one, that of the player to move."""
+        for seat in self.variant.seats:
+            self.markers[seat] &= ~mask
+        self.markers[self.player] |= mask
+
     def collapse(self, mask: int) -> None:
         """Collapse the cells of `mask` to the player to move; markers on them vanish."""
         self.take_markers(mask)
@@ -178,8 +184,10 @@ class State:
         self.changed = True
 
     def eliminate(self, cell: int, count: int, depth: int = 0) -> None:
-        """Take `count` rings, `depth` below the top, out of a stack and credit them to the player
-        to move."""
+        """Take rings out of a stack, `depth` below its top, for the credit of the player to move.
+
+        They leave the game, whosever they are.
+        """
         rings = self.stacks[cell]
         self.put_stack(cell, rings[:depth] + rings[depth + count :])
         self.eliminated[self.player] += count

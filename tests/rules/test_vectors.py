@@ -228,7 +228,7 @@ def test_a_parity_fixture_is_refused_or_followed(fixture: Item) -> None:
 
 
 def _signature(state: State) -> str:
-    """Write the part of upstream's signature that is comparable: players, stacks, markers, cells."""
+    """Write the comparable part of upstream's signature: players, stacks, markers, collapsed."""
     board = state.variant.board
     players = [
         f"{seat}:{state.hand[seat]}:{state.eliminated[seat]}:{state.territory[seat].bit_count()}"

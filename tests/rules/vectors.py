@@ -124,5 +124,7 @@ def material(state: State) -> dict[str, dict[str, Any]]:
         "markers": {cell: marker["player"] for cell, marker in board["markers"].items()},
         "collapsed": board["collapsedSpaces"],
         "hand": {str(player["playerNumber"]): player["ringsInHand"] for player in players},
-        "eliminated": {str(player["playerNumber"]): player["eliminatedRings"] for player in players},
+        "eliminated": {
+            str(player["playerNumber"]): player["eliminatedRings"] for player in players
+        },
     }

@@ -17,6 +17,7 @@ from p2p.identity.ids import NodeId
 from transports.base import (
     Address,
     Answer,
+    Body,
     DeadlineExceeded,
     Handler,
     Incoming,
@@ -29,90 +30,591 @@ from transports.base import (
     Unreachable,
 )
 
-pytestmark = pytest.mark.anyio
-
 long_s = 30.0
-"""A deadline that is not meant to be met."""
+"""A deadline that no test is meant to meet, however slow the machine."""
 short_s = 0.2
-"""One that is."""
+"""A deadline that a test is meant to meet."""
 
 piece = bytes(64 * 1024)
 bulk_pieces = 512
-"""32 MiB: more than sockets, pipes and libraries keep on their way, all together."""
-under_way_bytes_max = 16 * 1024 * 1024
+bulk_bytes = bulk_pieces * len(piece)
+under_way_bytes_max = bulk_bytes // 2
+"""What sockets, pipes and libraries may hold, all together, of a body that nobody takes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Node:
-    """A node that can be reached once its transport serves."""
+    """A node; others reach it once its transport serves."""
 
     id: NodeId
     transport: Transport
 
 
 class Network(Protocol):
-    """What an implementation brings to its tests."""
+    """What an implementation brings to its tests. Its nodes are of one mesh."""
 
     def node(self) -> contextlib.AbstractAsyncContextManager[Node]:
-        """Open a node of the one mesh; closes its transport in the end."""
+        """Open a node, and close its transport in the end."""
 
-    def nowhere(self) -> contextlib.AbstractAsyncContextManager[Address]:
+    def nowhere(self) -> Address:
         """Return an address at which connections are refused."""
 
-    def void(self) -> contextlib.AbstractAsyncContextManager[Address]:
-        """Return an address at which nothing ever answers."""
+    def silence(self) -> contextlib.AbstractAsyncContextManager[Address]:
+        """Return an address at which nobody ever says anything."""
 
 
-async def no_answer(_: Incoming) -> Reply:
-    return Reply(status=204)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """A caller, and a node that serves."""
 
+    caller: Node
+    server: Node
+    addresses: Sequence[Address]
 
-async def echo(incoming: Incoming) -> Reply:
-    return Reply(body=await incoming.read(), content_type="text/plain")
+    def ask(
+        self, body: Body = b"", *, path: str = "/v1/test", deadline_s: float = long_s
+    ) -> contextlib.AbstractAsyncContextManager[Answer]:
+        """Let the caller send a request to the server."""
+        return self.caller.transport.request(
+            self.server.id, self.addresses, path, body, deadline_s=deadline_s
+        )
 
-
-class Server:
-    """A node that serves; `stop` ends its `serve`, and no sooner returns."""
-
-    def __init__(self, node: Node, addresses: Sequence[Address], nursery: trio.Nursery) -> None:
-        self.id = node.id
-        self.addresses = addresses
-        self._nursery = nursery
-        self.stopped = trio.Event()
-
-    async def stop(self) -> None:
-        self._nursery.cancel_scope.cancel()
-        with trio.fail_after(long_s):
-            await self.stopped.wait()
+    async def assert_usable(self) -> None:
+        """Assert that a plain request goes through."""
+        async with self.ask(path="/v1/usable") as answer:
+            await answer.read()
 
 
 @contextlib.asynccontextmanager
-async def serving(network: Network, handler: Handler) -> AsyncIterator[Server]:
-    """Run a node whose requests `handler` answers."""
-    async with network.node() as node, trio.open_nursery() as outer:
-        nursery_open = trio.Event()
-        servers: list[Server] = []
+async def paired(network: Network, handler: Handler) -> AsyncIterator[Pair]:
+    """Run a server whose `handler` answers everything but `Pair.assert_usable`."""
 
-        async def serve() -> None:
+    async def handle(incoming: Incoming) -> Reply:
+        if incoming.path == "/v1/usable":
+            return Reply()
+        return await handler(incoming)
+
+    with trio.fail_after(long_s):
+        async with (
+            network.node() as caller,
+            network.node() as server,
+            trio.open_nursery() as nursery,
+        ):
+            addresses = await nursery.start(server.transport.serve, handle)
+            yield Pair(caller, server, addresses)
+            nursery.cancel_scope.cancel()
+
+
+async def nothing(_: Incoming) -> Reply:
+    return Reply()
+
+
+async def for_ever(_: Incoming) -> Reply:
+    await trio.sleep_forever()
+    raise AssertionError
+
+
+class Source:
+    """A body in pieces, which knows how much of it was taken, and when it was closed."""
+
+    def __init__(self, pieces: int = bulk_pieces) -> None:
+        self._pieces = pieces
+        self.taken_bytes = 0
+        self.closed = trio.Event()
+
+    async def body(self) -> AsyncIterator[bytes]:
+        try:
+            for _ in range(self._pieces):
+                self.taken_bytes += len(piece)
+                yield piece
+        finally:
+            self.closed.set()
+
+
+class TransportContract:
+    # One exchange
+
+    async def test_a_request_brings_its_answer(self, network: Network) -> None:
+        async def handler(incoming: Incoming) -> Reply:
+            return Reply(201, f"{incoming.method} {incoming.path} ".encode() + await incoming.read())
+
+        async with paired(network, handler) as pair, pair.ask(b"body", path="/v1/some") as answer:
+            assert answer.status == 201
+            assert await answer.read() == b"POST /v1/some body"
+
+    async def test_both_sides_know_who_the_other_is(self, network: Network) -> None:
+        peers: list[NodeId | None] = []
+
+        async def handler(incoming: Incoming) -> Reply:
+            peers.append(incoming.peer)
+            return Reply()
+
+        async with paired(network, handler) as pair, pair.ask() as answer:
+            assert answer.peer == pair.server.id
+            assert peers == [pair.caller.id]
+
+    async def test_an_introduction_tells_who_answered(self, network: Network) -> None:
+        async def handler(incoming: Incoming) -> Reply:
+            return Reply(body=(incoming.peer or b"") + await incoming.read())
+
+        async with paired(network, handler) as pair:
+            async with pair.caller.transport.introduce(
+                pair.addresses[0], "/v1/join", b"hello", deadline_s=long_s
+            ) as answer:
+                assert answer.peer == pair.server.id
+                assert await answer.read() == pair.caller.id + b"hello"
+
+    @pytest.mark.parametrize("pieces", [[], [b""], [b"a"], [b"", b"ab", b"", b"c"], [piece] * 3])
+    async def test_a_body_in_pieces_arrives_whole(
+        self, network: Network, pieces: list[bytes]
+    ) -> None:
+        async def body() -> AsyncIterator[bytes]:
+            for each in pieces:
+                yield each
+
+        async def handler(incoming: Incoming) -> Reply:
+            whole = await incoming.read(bulk_bytes)
+            assert whole == b"".join(pieces)
+            return Reply(body=body())
+
+        async with paired(network, handler) as pair, pair.ask(body()) as answer:
+            assert await answer.read(bulk_bytes) == b"".join(pieces)
+
+    async def test_requests_to_one_peer_run_side_by_side(self, network: Network) -> None:
+        waiting = 0
+        all_wait = trio.Event()
+
+        async def handler(incoming: Incoming) -> Reply:
+            nonlocal waiting
+            waiting += 1
+            if waiting == 4:
+                all_wait.set()
+            await all_wait.wait()
+            return Reply(body=await incoming.read())
+
+        async def ask(pair: Pair, number: int) -> None:
+            async with pair.ask(b"%d" % number) as answer:
+                assert await answer.read() == b"%d" % number
+
+        async with paired(network, handler) as pair, trio.open_nursery() as nursery:
+            for number in range(40):
+                nursery.start_soon(ask, pair, number)
+
+    async def test_a_path_that_is_none_is_our_own_fault(self, network: Network) -> None:
+        async with paired(network, nothing) as pair:
+            for path in ["v1/x", "/v1/x y", "/v1/x?y=1", "/v1/\r\nx: y", "/" + "x" * 300]:
+                with pytest.raises(ValueError, match="path"):
+                    async with pair.ask(path=path):
+                        pass
+
+    # Bulk
+
+    async def test_a_request_streams_no_faster_than_it_is_read(self, network: Network) -> None:
+        source = Source()
+        gap_bytes_max = 0
+
+        async def handler(incoming: Incoming) -> Reply:
+            nonlocal gap_bytes_max
+            received_bytes = 0
+            async for chunk in incoming.chunks(bulk_bytes):
+                received_bytes += len(chunk)
+                gap_bytes_max = max(gap_bytes_max, source.taken_bytes - received_bytes)
+            return Reply(body=b"%d" % received_bytes)
+
+        async with paired(network, handler) as pair, pair.ask(source.body()) as answer:
+            assert await answer.read() == b"%d" % bulk_bytes
+        assert gap_bytes_max < under_way_bytes_max
+
+    async def test_an_answer_streams_no_faster_than_it_is_read(self, network: Network) -> None:
+        source = Source()
+
+        async def handler(_: Incoming) -> Reply:
+            return Reply(body=source.body())
+
+        received_bytes = 0
+        async with paired(network, handler) as pair, pair.ask() as answer:
+            async for chunk in answer.chunks(bulk_bytes):
+                received_bytes += len(chunk)
+                assert source.taken_bytes - received_bytes < under_way_bytes_max
+        assert received_bytes == bulk_bytes
+
+    async def test_an_answer_may_be_left_half_way(self, network: Network) -> None:
+        source = Source()
+
+        async def handler(_: Incoming) -> Reply:
+            return Reply(body=source.body())
+
+        async with paired(network, handler) as pair:
+            async with pair.ask() as answer:
+                await anext(answer.chunks(bulk_bytes))
+            await source.closed.wait()
+            assert source.taken_bytes < bulk_bytes
+            await pair.assert_usable()
+
+    async def test_a_handler_may_answer_before_it_has_read_the_body(self, network: Network) -> None:
+        source = Source()
+
+        async def handler(_: Incoming) -> Reply:
+            return Reply(507, b"no space left")
+
+        async with paired(network, handler) as pair:
+            async with pair.ask(source.body()) as answer:
+                assert (answer.status, await answer.read()) == (507, b"no space left")
+            assert source.closed.is_set()
+            assert source.taken_bytes < bulk_bytes
+            await pair.assert_usable()
+
+    # Too much
+
+    async def test_an_answer_larger_than_asked_for_is_not_read(self, network: Network) -> None:
+        async def handler(incoming: Incoming) -> Reply:
+            return Reply(body=bytes(101) if incoming.path == "/v1/whole" else Source(2).body())
+
+        async with paired(network, handler) as pair:
+            for path in ["/v1/whole", "/v1/pieces"]:
+                async with pair.ask(path=path) as answer:
+                    with pytest.raises(TooLarge, match="100 bytes"):
+                        await answer.read(100)
+            await pair.assert_usable()
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    async def test_a_body_larger_than_the_handler_takes_is_refused(
+        self, network: Network, streamed: bool
+    ) -> None:
+        async def handler(incoming: Incoming) -> Reply:
+            return Reply(body=await incoming.read())
+
+        async with paired(network, handler) as pair:
+            body: Body = Source().body() if streamed else bytes(bulk_bytes)
+            async with pair.ask(body) as answer:
+                assert answer.status == 413
+                assert b"65536 bytes" in await answer.read()
+            await pair.assert_usable()
+
+    # Faults
+
+    async def test_a_message_that_cannot_be_decoded_is_the_senders_fault(
+        self, network: Network, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def handler(_: Incoming) -> Reply:
+            raise CodecError("field 3 is no number")
+
+        async with paired(network, handler) as pair, pair.ask(b"?") as answer:
+            assert answer.status == 400
+            assert await answer.read() == b"field 3 is no number\n"
+        assert not caplog.records
+
+    async def test_a_handlers_bug_is_logged_and_harms_no_other_request(
+        self, network: Network, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def handler(_: Incoming) -> Reply:
+            raise KeyError("bug")
+
+        async with paired(network, handler) as pair:
+            async with pair.ask(path="/v1/bug") as answer:
+                assert answer.status == 500
+                assert b"bug" not in await answer.read()
+            await pair.assert_usable()
+        (record,) = caplog.records
+        assert record.levelno == logging.ERROR
+        assert "/v1/bug" in record.getMessage()
+        assert record.exc_info is not None
+        assert record.exc_info[0] is KeyError
+
+    async def test_an_error_from_another_exchange_is_not_blamed_on_the_sender(
+        self, network: Network, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def handler(_: Incoming) -> Reply:
+            raise TooLarge("what a third node said")
+
+        async with paired(network, handler) as pair, pair.ask() as answer:
+            assert answer.status == 500
+        assert len(caplog.records) == 1
+
+    async def test_an_answer_that_breaks_off_is_not_taken_for_whole(
+        self, network: Network, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield piece
+            raise KeyError("bug")
+
+        async def handler(_: Incoming) -> Reply:
+            return Reply(body=pieces())
+
+        async with paired(network, handler) as pair:
+            async with pair.ask() as answer:
+                with pytest.raises(Interrupted):
+                    await answer.read(bulk_bytes)
+            await pair.assert_usable()
+        assert len(caplog.records) == 1
+
+    async def test_a_body_that_breaks_off_is_not_taken_for_whole(self, network: Network) -> None:
+        outcome: list[Exception] = []
+        reading = trio.Event()
+        over = trio.Event()
+
+        async def handler(incoming: Incoming) -> Reply:
+            try:
+                async for _ in incoming.chunks(bulk_bytes):
+                    reading.set()
+            except Interrupted as error:
+                outcome.append(error)
+                raise
+            finally:
+                over.set()
+            return Reply()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield piece
+            await reading.wait()
+            raise KeyError("the sender's own bug")
+
+        async with paired(network, handler) as pair:
+            with pytest.raises(KeyError):
+                async with pair.ask(pieces()):
+                    pass
+            await over.wait()
+            assert outcome
+            await pair.assert_usable()
+
+    async def test_a_sender_that_is_not_welcome_is_refused(self, network: Network) -> None:
+        async def handler(_: Incoming) -> Reply:
+            return Reply(403, b"revoked")
+
+        async with paired(network, handler) as pair:
+            with pytest.raises(Refused, match="revoked"):
+                async with pair.ask():
+                    pass
+
+    # Finding the peer
+
+    async def test_a_killed_agent_is_told_from_a_lost_box(self, network: Network) -> None:
+        async with network.node() as node, network.node() as peer, network.silence() as silent:
+            with pytest.raises(NotListening):
+                async with node.transport.request(
+                    peer.id, [network.nowhere()], "/v1/x", deadline_s=long_s
+                ):
+                    pass
+            for addresses in [[silent], [network.nowhere(), silent], [silent, network.nowhere()]]:
+                with pytest.raises(Unreachable) as caught:
+                    async with node.transport.request(
+                        peer.id, addresses, "/v1/x", deadline_s=short_s
+                    ):
+                        pass
+                assert not isinstance(caught.value, NotListening)
+
+    async def test_a_node_without_address_is_unreachable(self, network: Network) -> None:
+        async with network.node() as node, network.node() as peer:
+            with pytest.raises(Unreachable, match="no address"):
+                async with node.transport.request(peer.id, [], "/v1/x", deadline_s=long_s):
+                    pass
+
+    async def test_nobody_is_introduced_where_nobody_listens(self, network: Network) -> None:
+        async with network.node() as node:
+            with pytest.raises(NotListening):
+                async with node.transport.introduce(
+                    network.nowhere(), "/v1/join", deadline_s=long_s
+                ):
+                    pass
+
+    async def test_the_right_node_is_found_behind_any_of_its_addresses(
+        self, network: Network
+    ) -> None:
+        async with (
+            paired(network, nothing) as pair,
+            paired(network, for_ever) as other,
+            network.silence() as silent,
+        ):
+            addresses = [network.nowhere(), silent, *other.addresses, *pair.addresses]
+            async with pair.caller.transport.request(
+                pair.server.id, addresses, "/v1/x", deadline_s=long_s
+            ) as answer:
+                assert answer.peer == pair.server.id
+
+    async def test_the_wrong_node_is_told_nothing(self, network: Network) -> None:
+        asked = False
+
+        async def handler(_: Incoming) -> Reply:
+            nonlocal asked
+            asked = True
+            return Reply()
+
+        async with paired(network, handler) as pair, network.node() as other:
+            with pytest.raises(Refused):
+                async with pair.caller.transport.request(
+                    other.id, pair.addresses, "/v1/secret", deadline_s=long_s
+                ):
+                    pass
+            assert not asked
+            await pair.assert_usable()
+
+    # Deadlines and cancellation
+
+    async def test_a_deadline_covers_the_handler(self, network: Network) -> None:
+        async with paired(network, for_ever) as pair:
+            await pair.assert_usable()
+            with pytest.raises(DeadlineExceeded):
+                async with pair.ask(deadline_s=short_s):
+                    pass
+            await pair.assert_usable()
+
+    async def test_a_deadline_covers_the_block_that_reads(self, network: Network) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield piece
+            await trio.sleep_forever()
+
+        async def handler(_: Incoming) -> Reply:
+            return Reply(body=pieces())
+
+        async with paired(network, handler) as pair:
+            await pair.assert_usable()
+            with pytest.raises(DeadlineExceeded):
+                async with pair.ask(deadline_s=short_s) as answer:
+                    await answer.read(bulk_bytes)
+            with pytest.raises(DeadlineExceeded):
+                async with pair.ask(deadline_s=short_s):
+                    await trio.sleep_forever()
+            await pair.assert_usable()
+
+    async def test_a_deadline_covers_the_body(self, network: Network) -> None:
+        closed = trio.Event()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                yield piece
+                await trio.sleep_forever()
+            finally:
+                closed.set()
+
+        async def handler(incoming: Incoming) -> Reply:
+            return Reply(body=await incoming.read(bulk_bytes))
+
+        async with paired(network, handler) as pair:
+            await pair.assert_usable()
+            with pytest.raises(DeadlineExceeded):
+                async with pair.ask(pieces(), deadline_s=short_s):
+                    pass
+            assert closed.is_set()
+            await pair.assert_usable()
+
+    async def test_a_cancelled_request_leaves_the_transport_usable(self, network: Network) -> None:
+        asked = trio.Event()
+
+        async def handler(_: Incoming) -> Reply:
+            asked.set()
+            return await for_ever(_)
+
+        async def ask(pair: Pair) -> None:
+            async with pair.ask(b"x"):
+                pass
+
+        async with paired(network, handler) as pair:
             async with trio.open_nursery() as nursery:
-                addresses = await nursery.start(node.transport.serve, handler)
-                servers.append(Server(node, addresses, nursery))
-                nursery_open.set()
-            servers[0].stopped.set()
+                for _ in range(20):
+                    nursery.start_soon(ask, pair)
+                await asked.wait()
+                nursery.cancel_scope.cancel()
+            await pair.assert_usable()
 
-        outer.start_soon(serve)
-        await nursery_open.wait()
-        yield servers[0]
-        await servers[0].stop()
+    async def test_an_error_in_the_block_leaves_the_transport_usable(
+        self, network: Network
+    ) -> None:
+        async def handler(_: Incoming) -> Reply:
+            return Reply(body=Source().body())
 
+        async with paired(network, handler) as pair:
+            with pytest.raises(KeyError):
+                async with pair.ask():
+                    raise KeyError("the caller's own")
+            await pair.assert_usable()
 
-class Talk:
-    """A caller and a server, and the one request between them that most tests need."""
+    # The end
 
-    def __init__(self, caller: Node, server: Server) -> None:
-        self.caller = caller
-        self.server = server
+    async def test_whatever_peers_do_serving_ends_in_two_seconds(self, network: Network) -> None:
+        started = 0
+        all_started = trio.Event()
 
-    def ask(
-        self, path: str = "/v1/test", body: object = b"", deadline_s: float = long_s
-    ) -> contextlib.AbstractAsyncContextManager[Answer]: ...
+        async def handler(incoming: Incoming) -> Reply:
+            nonlocal started
+            started += 1
+            if started == 3:
+                all_started.set()
+            if incoming.path == "/v1/unread":
+                return Reply(body=Source(1 << 20).body())
+            if incoming.path == "/v1/body":
+                async for _ in incoming.chunks(1 << 40):
+                    pass
+            return await for_ever(incoming)
+
+        async def ask(pair: Pair, path: str, body: Body) -> None:
+            with pytest.raises(Interrupted):
+                async with pair.ask(body, path=path) as answer:
+                    await all_ended.wait()
+                    async for _ in answer.chunks(1 << 40):
+                        pass
+
+        all_ended = trio.Event()
+        with trio.fail_after(long_s):
+            async with (
+                network.node() as caller,
+                network.node() as server,
+                trio.open_nursery() as nursery,
+            ):
+                async with trio.open_nursery() as serving:
+                    addresses = await serving.start(server.transport.serve, handler)
+                    pair = Pair(caller, server, addresses)
+                    nursery.start_soon(ask, pair, "/v1/unread", b"")
+                    nursery.start_soon(ask, pair, "/v1/body", Source(1 << 20).body())
+                    nursery.start_soon(ask, pair, "/v1/silent", b"")
+                    await all_started.wait()
+                    serving.cancel_scope.cancel()
+                    # The nursery is left within the deadline, or this raises.
+                    serving.cancel_scope.deadline = float("inf")
+                all_ended.set()
+
+    async def test_a_request_under_way_may_finish_when_serving_ends(
+        self, network: Network
+    ) -> None:
+        asked = trio.Event()
+        stopping = trio.Event()
+
+        async def handler(_: Incoming) -> Reply:
+            asked.set()
+            await stopping.wait()
+            return Reply(body=b"just in time")
+
+        async def ask(pair: Pair) -> None:
+            async with pair.ask() as answer:
+                assert await answer.read() == b"just in time"
+
+        async with paired(network, nothing) as _:
+            pass
+        with trio.fail_after(long_s):
+            async with (
+                network.node() as caller,
+                network.node() as server,
+                trio.open_nursery() as nursery,
+            ):
+                async with trio.open_nursery() as serving:
+                    addresses = await serving.start(server.transport.serve, handler)
+                    nursery.start_soon(ask, Pair(caller, server, addresses))
+                    await asked.wait()
+                    serving.cancel_scope.cancel()
+                    stopping.set()
+
+    async def test_closing_a_transport_ends_its_requests(self, network: Network) -> None:
+        asked = trio.Event()
+
+        async def handler(incoming: Incoming) -> Reply:
+            asked.set()
+            return await for_ever(incoming)
+
+        async def ask(pair: Pair) -> None:
+            with pytest.raises(Interrupted):
+                async with pair.ask():
+                    pass
+
+        async with paired(network, handler) as pair, trio.open_nursery() as nursery:
+            nursery.start_soon(ask, pair)
+            await asked.wait()
+            await pair.caller.transport.aclose()

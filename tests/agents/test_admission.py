@@ -1,0 +1,110 @@
+"""Who gets in, who does not, and what each is told."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.agents.harness import command, fleet, token
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_token_of_another_mesh_is_refused_by_every_seed(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as agents:
+        _, seed, _ = await agents.founded("a", "--workers", "0")
+        other = await agents.start("other", "--workers", "0")
+        foreign = await token(other.home)
+        stranger = await agents.launch("s", "--join", seed, "--token", foreign, "--workers", "0")
+        assert await stranger.process.wait() == 5, stranger
+        assert b"no seed lets this node in" in stranger.log
+        assert b"another mesh" in stranger.log
+
+
+async def test_an_unreachable_seed_is_tried_until_it_answers(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as agents:
+        a, seed, made = await agents.founded("a", "--workers", "0")
+        assert await a.stop() == 0
+        b = await agents.start("b", "--join", seed, "--token", made, "--workers", "0")
+
+        async def complains() -> bool:
+            return f"{seed} is unreachable".encode() in b.log
+
+        await eventually("b says that the seed is unreachable", complains, context=lambda: b)
+        await agents.start("a", "--listen", seed, "--workers", "0")
+        await agents.member_state(b, "a", "alive")
+
+
+async def test_a_home_belongs_to_one_mesh(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as agents:
+        a = await agents.start("a", "--workers", "0")
+        other = await agents.start("other", "--workers", "0")
+        assert await a.stop() == 0
+        foreign = await token(other.home)
+        refused = await command(a.home, "run", "--join", "127.0.0.1", "--token", foreign)
+        assert refused.returncode == 2
+        assert "this home belongs to the mesh" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda text: "hello", "no join token"),
+        (lambda text: text[: len(text) // 2], "cut short"),
+        (lambda text: text[:100] + ("A" if text[100] != "A" else "B") + text[101:], "mistyped"),
+    ],
+)
+async def test_a_bad_token_is_refused_with_the_reason(
+    tmp_path: Path, spoil: "object", sentence: str
+) -> None:
+    async with fleet(tmp_path) as agents:
+        a = await agents.start("a", "--workers", "0")
+        made = await token(a.home)
+    assert callable(spoil)
+    joined = await command(tmp_path / "b", "run", "--join", "127.0.0.1:1", "--token", spoil(made))
+    assert joined.returncode == 2
+    assert sentence in joined.stderr
+
+
+async def test_joining_without_a_token_says_how_to_get_one(tmp_path: Path) -> None:
+    joined = await command(tmp_path / "b", "run", "--join", "127.0.0.1:1")
+    assert joined.returncode == 2
+    assert "ringrift-agent token" in joined.stderr
+
+
+async def test_a_token_needs_the_root_key_and_says_where_it_is(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as agents:
+        _, seed, made = await agents.founded("a", "--workers", "0")
+        b = await agents.start("b", "--join", seed, "--token", made, "--workers", "0")
+        done = await command(b.home, "token")
+        assert done.returncode == 1
+        assert "the box that made the mesh" in done.stderr
+        assert done.stdout == ""
+
+
+async def test_a_single_box_token_admits_one_box(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as agents:
+        a, seed, _ = await agents.founded("a", "--workers", "0")
+        made = await token(a.home, "--single-box")
+        await agents.start("b", "--join", seed, "--token", made, "--workers", "0")
+        await agents.member_state(a, "b", "alive")
+
+
+async def test_a_node_whose_key_runs_twice_stops_one_of_the_two(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as agents:
+        a, seed, made = await agents.founded("a", "--workers", "0")
+        b = await agents.start("b", "--join", seed, "--token", made, "--workers", "0")
+        await agents.member_state(a, "b", "alive")
+        shutil.copytree(
+            b.home, tmp_path / "twin", ignore=shutil.ignore_patterns("agent.*", "records.*")
+        )
+        twin = await agents.launch("twin", "--join", seed, "--workers", "0")
+
+        async def one_ended() -> bool:
+            return None not in (b.process.poll(), twin.process.poll()) or bool(
+                b.process.poll() or twin.process.poll()
+            )
+
+        await eventually("one of the two ends", one_ended, context=agents.logs)
+        assert b"duplicate identity" in b.log + twin.log

@@ -1,0 +1,138 @@
+"""The command line: what it accepts, what it says, and how it ends."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ringrift import __version__, cli
+from ringrift.exits import Exit
+from ringrift.home import Home
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "ringrift", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_without_a_verb_it_runs_the_agent() -> None:
+    verb, options = cli.parse(["--join", "seed-host", "--workers", "0"])
+    assert (verb, options.join, options.workers) == ("run", ["seed-host"], 0)
+
+
+@pytest.mark.parametrize("verb", ["run", "status", "games", "token", "pause", "resume", "paths"])
+def test_every_verb_takes_its_home_before_or_after_it(verb: str) -> None:
+    assert cli.parse(["--home", "h", verb])[1].home == "h"
+    assert cli.parse([verb, "--home=h"])[1].home == "h"
+    assert cli.parse(["--home=h", verb])[0] == verb
+
+
+@pytest.mark.parametrize(
+    "verb", ["run", "status", "games", "token", "pause", "resume", "paths", "version"]
+)
+def test_the_help_of_every_verb_has_an_example(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.parse([verb, "--help"])
+    assert ended.value.code == 0
+    assert "example:\n  $ ringrift-agent" in capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from ringrift import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'trio', 'httpx', 'rich', 'cryptography', 'msgspec', 'sqlite3', 'http'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dance"], "there is no verb 'dance'"),
+        (["status", "--jsn"], "unrecognized arguments: --jsn"),
+        (["--workers", "many"], "'many' is not a number from 0 to 1024"),
+        (["--join", "a:b:c:d"], "--join"),
+        (["--listen", "host:99999"], "--listen: port 99999"),
+        (["--token", "x", "--token-file", "y"], "not both"),
+        (["--token-file", "/nowhere"], "cannot read a token from /nowhere"),
+        (["token", "--expires", "soon"], "--expires 'soon' is not a time"),
+    ],
+)
+def test_bad_input_ends_with_status_2_and_says_what_was_wrong(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    done = run("--home", str(tmp_path / "home"), *arguments)
+    assert done.returncode == Exit.USAGE
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["status", "games", "pause", "resume"])
+def test_a_verb_that_needs_an_agent_says_so(verb: str, tmp_path: Path) -> None:
+    done = run(verb, "--home", str(tmp_path))
+    assert done.returncode == Exit.NOT_RUNNING
+    assert "no agent answers" in done.stderr
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_an_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("--home", str(tmp_path / "home"), "--listen", f"127.0.0.1:{port}")
+    assert done.returncode == Exit.ERROR
+    assert f"127.0.0.1:{port} is taken by another program" in done.stderr
+
+
+def test_a_home_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    (home / "something").touch()
+    done = run("--home", str(home))
+    assert done.returncode == Exit.ERROR
+    assert f"chmod 700 {home}" in done.stderr
+
+
+def test_the_version_can_be_read_by_a_program() -> None:
+    done = run("version", "--json")
+    assert json.loads(done.stdout)["version"] == __version__
+
+
+def test_all_of_a_home_is_in_its_folder(tmp_path: Path) -> None:
+    done = run("paths", "--json", "--home", str(tmp_path))
+    assert done.returncode == 0
+    assert all(path.startswith(str(tmp_path)) for path in json.loads(done.stdout).values())
+
+
+def test_the_socket_of_a_home_with_a_long_name_has_a_short_one(tmp_path: Path) -> None:
+    home = Home.find(str(tmp_path / ("x" * 200)))
+    assert len(str(home.socket)) <= 100
+    assert home.socket != Home.find(str(tmp_path / ("y" * 200))).socket
+
+
+def test_the_default_home_follows_the_xdg_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RINGRIFT_HOME", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "c"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "d"))
+    home = Home.find(None)
+    if sys.platform.startswith("linux"):
+        assert home.config == tmp_path / "c" / "ringrift-agent"
+        assert home.data == tmp_path / "d" / "ringrift-agent"
