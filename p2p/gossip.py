@@ -17,7 +17,7 @@ wall_bytes_max = 10
 
 assert sync_bytes_max + ping_bytes_max + wall_bytes_max <= message_bytes_max
 
-WallMs = Annotated[int, Meta(ge=0, lt=2**63)]
+WallMs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """The sender's own clock, uncorrected, in milliseconds since 1970-01-01 UTC."""
 
 

@@ -161,7 +161,7 @@ def _read(record: Record) -> tuple[Config, _Body]:
         config = Config.parse(record.config)
         body = msgspec.convert(record.body, type=_Body)
     except ValueError as error:  # msgspec's own is one
-        raise RecordRefused(str(error)) from None
+        raise RecordRefused(f"{error!s:.200}") from None
     if len(body.players) != config.players:
         raise RecordRefused(f"{len(body.players)} players in a game of {config.name}")
     _check_result(config, body)

@@ -5,7 +5,9 @@ Every answer is recomputed from the rows, so it is slow, and right by inspection
 
 import bisect
 import dataclasses
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from p2p.envelope import (
     NoEnvelope,
@@ -56,22 +58,31 @@ class MemoryView:
 
     def months(self) -> Mapping[MonthKey, Digest]:
         """Sum up each month; empty ones are left out."""
-        keys = {row.month for row in self.rows}
-        return {key: Digest.of(r.id for r in self.rows if r.month == key) for key in keys}
+        return _sums((row.month, row.id) for row in self.rows)
 
     def segments(self, months: Collection[MonthKey]) -> Mapping[SegmentKey, Digest]:
         """Sum up each segment of these months."""
-        keys = {row.key for row in self.rows if row.month in months}
-        return {key: Digest.of(r.id for r in self.rows if r.key == key) for key in keys}
+        return _sums((row.key, row.id) for row in self.rows if row.month in months)
 
     def leaves(self, segment: SegmentKey) -> Sequence[Digest]:
         """Sum up each of a segment's 256 leaves."""
-        return [Digest.of(self.ids(segment, leaf)) for leaf in range(1 << leaf_bits_stored)]
+        sums = _sums((leaf_of(row.id), row.id) for row in self.rows if row.key == segment)
+        return [sums.get(leaf, Digest()) for leaf in range(1 << leaf_bits_stored)]
 
     def ids(self, segment: SegmentKey, leaf: int) -> Sequence[RecordId]:
         """List the known ids of one leaf, ascending."""
         found = [row.id for row in self.rows if row.key == segment and leaf_of(row.id) == leaf]
         return sorted(found)
+
+
+KeyT = TypeVar("KeyT")
+
+
+def _sums(ids: Iterable[tuple[KeyT, RecordId]]) -> dict[KeyT, Digest]:
+    found: defaultdict[KeyT, list[RecordId]] = defaultdict(list)
+    for key, id_ in ids:
+        found[key].append(id_)
+    return {key: Digest.of(of_key) for key, of_key in found.items()}
 
 
 class MemoryStore:

@@ -7,6 +7,7 @@ so each is also tried on offenders and on their innocent neighbours.
 import ast
 import functools
 import pathlib
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -235,6 +236,15 @@ def test_an_innocent_neighbour_is_left_alone(rule: Rule, path: str, text: str) -
 @pytest.mark.parametrize("path", [*may_load_late, *may_catch_everything, *may_sleep])
 def test_an_exception_from_a_rule_is_for_a_module_that_exists(path: str) -> None:
     assert (root / path).is_file()
+
+
+@pytest.mark.parametrize(
+    "path", [*root.glob("*.md"), *(root / "docs").rglob("*.md")], ids=lambda path: path.name
+)
+def test_the_links_of_a_document_lead_somewhere(path: pathlib.Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
+    places = [link for link in links if not link.startswith("https://")]
+    assert [place for place in places if not (path.parent / place).exists()] == []
 
 
 def test_every_rule_has_an_offender() -> None:

@@ -5,6 +5,7 @@ It listens for peers (`transports.https` admits them) and, on a Unix socket, for
 
 import collections
 import dataclasses
+import functools
 import logging
 import pathlib
 from collections.abc import Awaitable, Callable
@@ -81,27 +82,28 @@ class Server:
         are cancelled. Nothing that a peer does can hold this up.
         """
         async with trio.open_nursery() as nursery:
-            connections = await nursery.start(self._hold_connections)
+            nursery.start_soon(self._close_when_cancelled)
             try:
-                task_status.started()
-                await trio.serve_listeners(
-                    self._serve_connection, listeners, handler_nursery=connections
-                )
+                with self._shelter:
+                    async with trio.open_nursery() as connections:
+                        accept = functools.partial(
+                            trio.serve_listeners, handler_nursery=connections
+                        )
+                        nursery.start_soon(accept, self._serve_connection, listeners)
+                        task_status.started()
+                        await self._closing.begun.wait()
             finally:
-                self._closing.begin()
-                with trio.move_on_after(self._limits.grace_s, shield=True):
-                    await self._ended.wait()
-                self._shelter.cancel()
+                self._ended.set()
 
-    async def _hold_connections(self, *, task_status: trio.TaskStatus[trio.Nursery]) -> None:
-        """Keep connections from being cancelled with `serve`, which gives them their moment."""
+    async def _close_when_cancelled(self) -> None:
+        """Give connections their moment; the shelter keeps them from being cancelled with us."""
         try:
-            with self._shelter:
-                async with trio.open_nursery() as connections:
-                    task_status.started(connections)
-                    await self._closing.begun.wait()
+            await trio.sleep_forever()
         finally:
-            self._ended.set()
+            self._closing.begin()
+            with trio.move_on_after(self._limits.grace_s, shield=True):
+                await self._ended.wait()
+            self._shelter.cancel()
 
     async def _serve_connection(self, socket: trio.SocketStream) -> None:
         limits = self._limits

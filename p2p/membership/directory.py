@@ -34,6 +34,7 @@ lowest_id = NodeId(bytes(node_id_bytes))
 highest_id = NodeId(b"\xff" * node_id_bytes)
 
 forgotten_max = 4096
+news_max = 16
 
 
 class Merged(enum.Enum):
@@ -275,14 +276,19 @@ class Directory:
         return now_s < until_s and version_of(one) <= version
 
     def add_news(self, parcel: Parcel, peer: NodeId, told: int, since_s: float) -> None:
-        """Put in what `peer`, told of all up to change `told`, should hear of unasked."""
+        """Put in what `peer`, told of all up to change `told`, should hear of unasked.
+
+        Of much news only the latest: the rest is cheaper to find by digests.
+        """
+        news: list[tuple[int, Card, bool]] = []
         for card in self._cards.values():
             if card.vouched and card.core.node != peer:
-                parcel.add(
-                    card,
-                    core=card.core_stamp.is_news(peer, told, since_s),
-                    status=card.status_stamp.is_news(peer, told, since_s),
-                )
+                for stamp, is_core in ((card.core_stamp, True), (card.status_stamp, False)):
+                    if stamp.is_news(peer, told, since_s):
+                        news.append((stamp.change, card, is_core))
+        news.sort(key=lambda item: item[0])
+        for _, card, is_core in news[-news_max:]:
+            parcel.add(card, core=is_core, status=not is_core)
 
     def add_newer(self, parcel: Parcel, held: Digest) -> None:
         """Put in what we may pass on that is newer than what a peer holds of one member."""

@@ -137,15 +137,15 @@ class Registry:
         elif not core.leaving and version_of(core)[:2] > version_of(before)[:2]:
             self._peers.move(core.node, Cause.RENEWED, self.now_s)
         if card.vouched:
-            self._spread(card)
+            self._keep(card)
+            self.news.append(core.node)
         if not core.leaving and self._peers[core.node].state is not MemberState.ALIVE:
             self._peers.try_soon(core.node, self.now_s)
 
-    def _spread(self, card: Card) -> None:
+    def _keep(self, card: Card) -> None:
         if card.core.leaving:
             self._peers.move(card.core.node, Cause.LEFT, self.now_s)
         self.persist.append(Remember(card.core.node, pack(card.core_signed)))
-        self.news.append(card.core.node)
 
     def heard(self, node: NodeId) -> None:
         """Note a sign of life of a member; the first one vouches for it."""
@@ -154,8 +154,10 @@ class Registry:
         self._peers.heard(node, self.now_s)
         card = self._directory[node]
         if not card.vouched:
+            if card.core_stamp.told_by == node:
+                self.news.append(node)  # it came to us; of hearsay others have heard, too
             self._directory.vouch(node, self.now_s)
-            self._spread(card)
+            self._keep(card)
 
     # -- Memory
 

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import itertools
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from unittest import mock
@@ -50,16 +51,18 @@ class IndexedView(MemoryView):
     """A `MemoryView` that sorts its rows once, for sets of thousands."""
 
     @functools.cached_property
-    def _ids(self) -> dict[SegmentKey, list[list[RecordId]]]:
-        found: dict[SegmentKey, list[list[RecordId]]] = {}
+    def _leaves(self) -> dict[SegmentKey, dict[int, list[RecordId]]]:
+        found: dict[SegmentKey, dict[int, list[RecordId]]] = {}
         for row in sorted(self.rows, key=lambda row: row.id):
-            empty: list[list[RecordId]] = [[] for _ in range(1 << leaf_bits_stored)]
-            found.setdefault(row.key, empty)[leaf_of(row.id)].append(row.id)
+            found.setdefault(row.key, {}).setdefault(leaf_of(row.id), []).append(row.id)
         return found
 
     @functools.cached_property
-    def _digests(self) -> dict[SegmentKey, list[Digest]]:
-        return {key: [Digest.of(ids) for ids in leaves] for key, leaves in self._ids.items()}
+    def _totals(self) -> dict[SegmentKey, Digest]:
+        return {
+            key: Digest.of(itertools.chain.from_iterable(leaves.values()))
+            for key, leaves in self._leaves.items()
+        }
 
     @functools.cached_property
     def _months(self) -> dict[MonthKey, set[SegmentKey]]:
@@ -75,15 +78,15 @@ class IndexedView(MemoryView):
     def segments(self, months: Collection[MonthKey]) -> Mapping[SegmentKey, Digest]:
         """As `MemoryView.segments`."""
         keys = {key for month in months for key in self._months.get(month, ())}
-        return {key: sum(self._digests[key], Digest()) for key in keys}
+        return {key: self._totals[key] for key in keys}
 
     def leaves(self, segment: SegmentKey) -> Sequence[Digest]:
         """As `MemoryView.leaves`."""
-        return self._digests.get(segment) or [Digest()] * (1 << leaf_bits_stored)
+        return [Digest.of(self.ids(segment, leaf)) for leaf in range(1 << leaf_bits_stored)]
 
     def ids(self, segment: SegmentKey, leaf: int) -> Sequence[RecordId]:
         """As `MemoryView.ids`."""
-        return self._ids[segment][leaf] if segment in self._ids else []
+        return self._leaves.get(segment, {}).get(leaf, [])
 
 
 class Peer(MemoryStore):

@@ -136,7 +136,9 @@ class TransportContract:
 
     async def test_a_request_brings_its_answer(self, network: Network) -> None:
         async def handler(incoming: Incoming) -> Reply:
-            return Reply(201, f"{incoming.method} {incoming.path} ".encode() + await incoming.read())
+            return Reply(
+                201, f"{incoming.method} {incoming.path} ".encode() + await incoming.read()
+            )
 
         async with paired(network, handler) as pair, pair.ask(b"body", path="/v1/some") as answer:
             assert answer.status == 201
@@ -157,12 +159,14 @@ class TransportContract:
         async def handler(incoming: Incoming) -> Reply:
             return Reply(body=(incoming.peer or b"") + await incoming.read())
 
-        async with paired(network, handler) as pair:
-            async with pair.caller.transport.introduce(
+        async with (
+            paired(network, handler) as pair,
+            pair.caller.transport.introduce(
                 pair.addresses[0], "/v1/join", b"hello", deadline_s=long_s
-            ) as answer:
-                assert answer.peer == pair.server.id
-                assert await answer.read() == pair.caller.id + b"hello"
+            ) as answer,
+        ):
+            assert answer.peer == pair.server.id
+            assert await answer.read() == pair.caller.id + b"hello"
 
     @pytest.mark.parametrize("pieces", [[], [b""], [b"a"], [b"", b"ab", b"", b"c"], [piece] * 3])
     async def test_a_body_in_pieces_arrives_whole(
@@ -572,9 +576,7 @@ class TransportContract:
                     serving.cancel_scope.deadline = float("inf")
                 all_ended.set()
 
-    async def test_a_request_under_way_may_finish_when_serving_ends(
-        self, network: Network
-    ) -> None:
+    async def test_a_request_under_way_may_finish_when_serving_ends(self, network: Network) -> None:
         asked = trio.Event()
         stopping = trio.Event()
 
@@ -594,13 +596,13 @@ class TransportContract:
                 network.node() as caller,
                 network.node() as server,
                 trio.open_nursery() as nursery,
+                trio.open_nursery() as serving,
             ):
-                async with trio.open_nursery() as serving:
-                    addresses = await serving.start(server.transport.serve, handler)
-                    nursery.start_soon(ask, Pair(caller, server, addresses))
-                    await asked.wait()
-                    serving.cancel_scope.cancel()
-                    stopping.set()
+                addresses = await serving.start(server.transport.serve, handler)
+                nursery.start_soon(ask, Pair(caller, server, addresses))
+                await asked.wait()
+                serving.cancel_scope.cancel()
+                stopping.set()
 
     async def test_closing_a_transport_ends_its_requests(self, network: Network) -> None:
         asked = trio.Event()

@@ -6,7 +6,6 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-import trio
 
 from tests.transports.contract import Network, Node, TransportContract
 from tests.transports.meshes import Mesh

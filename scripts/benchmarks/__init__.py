@@ -1,0 +1,1 @@
+"""One module a benchmark; `scripts/bench.py` runs them."""

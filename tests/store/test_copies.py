@@ -1,0 +1,107 @@
+"""Who else holds what, against a model that keeps every fact by itself."""
+
+import dataclasses
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from managers.state.store import SqliteStore
+from p2p.envelope import RecordId, record_id
+from p2p.identity.ids import NodeId
+from p2p.store import Safety, Stored
+from tests.store.samples import Disk, batches, game, numbered, open_store, producers
+
+me = producers[0]
+nodes = (*producers, NodeId(b"D" * 16), NodeId(b"E" * 16))
+stores = (b"store--1", b"store--2")
+
+
+@dataclasses.dataclass
+class Model:
+    """Every held row, and every (peer, sequence) of which there is evidence."""
+
+    rows: list[Stored] = dataclasses.field(default_factory=list)
+    store_of: dict[NodeId, bytes] = dataclasses.field(default_factory=dict)
+    evidence: set[tuple[NodeId, int]] = dataclasses.field(default_factory=set)
+
+    def note(self, peer: NodeId, store: bytes, seqs: Collection[int]) -> None:
+        if self.store_of.setdefault(peer, store) != store:
+            self.store_of[peer] = store
+            self.evidence = {fact for fact in self.evidence if fact[0] != peer}
+        self.evidence |= {(peer, seq) for seq in seqs}
+
+    def unsafe(self, durable: Collection[NodeId]) -> list[Stored]:
+        """Apply the rule of the design, word by word; `durable` includes me if I am."""
+        found = []
+        for row in self.rows:
+            members = set(durable) - {row.producer}
+            holders = {m for m in members if m == me or (m, row.seq) in self.evidence}
+            if len(holders) < max(1, min(2, len(members))):
+                found.append(row)
+        return found
+
+    def only_here(self) -> list[Stored]:
+        elsewhere = {seq for peer, seq in self.evidence if peer != me}
+        return [row for row in self.rows if row.seq not in elsewhere]
+
+
+peers = st.sampled_from(nodes[1:])
+receipts = st.tuples(st.just("receipts"), peers, st.sampled_from(stores), st.integers(0, 2**32))
+watermarks = st.tuples(st.just("watermark"), peers, st.sampled_from(stores), st.floats(0, 1))
+steps = st.lists(st.one_of(st.tuples(st.just("batch"), batches), receipts, watermarks), max_size=12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    steps=steps, durable=st.sets(st.sampled_from(nodes)), limit=st.integers(1, 9), data=st.data()
+)
+def test_safety_follows_from_the_evidence(
+    steps: list[tuple[object, ...]], durable: set[NodeId], limit: int, data: st.DataObject
+) -> None:
+    model = Model()
+    with tempfile.TemporaryDirectory() as folder:
+        disk = Disk(Path(folder) / "store.db")
+        store = open_store(disk.path, connect=disk.connect)
+        for step in steps:
+            take(step, store, model)
+        check(store, model, durable, limit)
+        store.close()
+
+
+def take(step: tuple[object, ...], store: SqliteStore, model: Model) -> None:
+    """Let the same happen to the store and to the model."""
+    match step:
+        case ("batch", list(batch)):
+            model.rows += store.ingest(batch, 0).stored
+        case ("receipts", bytes(peer), bytes(peer_store), int(choice)):
+            rows = [row for bit, row in enumerate(model.rows[:32]) if choice >> bit & 1]
+            ids = [row.id for row in rows]
+            store.note_receipts(NodeId(peer), peer_store, [*ids, record_id(b"not held")])
+            model.note(NodeId(peer), peer_store, [row.seq for row in rows])
+        case ("watermark", bytes(peer), bytes(peer_store), float(share)):
+            seq = int(share * store.max_seq())
+            store.note_watermark(NodeId(peer), peer_store, seq)
+            model.note(NodeId(peer), peer_store, range(1, seq + 1))
+
+
+def check(store: SqliteStore, model: Model, durable: set[NodeId], limit: int) -> None:
+    """Compare all that follows from the evidence."""
+    for kind in ("game", "unheard_of", "never_seen"):
+        rows = [row for row in model.rows if row.kind == kind]
+        unsafe = [(row.seq, row.id) for row in model.unsafe(durable) if row.kind == kind]
+        only_here = [row.id for row in model.only_here() if row.kind == kind]
+        assert store.safety(kind, me, me in durable, durable) == Safety(
+            len(rows), len(rows) - len(unsafe), len(only_here)
+        )
+        assert store.only_here_ids(kind, me, limit) == only_here[:limit]
+        after = rows[len(rows) // 2].seq if rows else 0
+        assert (
+            store.unsafe_after(kind, me, me in durable, durable, after, limit)
+            == [row for row in unsafe if row[0] > after][:limit]
+        )
+    for peer in nodes:
+        assert all((peer, seq) in model.evidence for seq in range(1, store.watermark(peer) + 1))
