@@ -119,6 +119,8 @@ class NodeSelector(P2PMixinBase):
         self._outbox: list[Send | Contact] = []
         self._troubles: dict[Address, SeedTrouble] = {}
         self._introduced = False
+        self._exchanges = 0
+        self._body_bytes = 0
 
     def loops(self) -> Iterable[Loop]:
         """Return the loops that gossip, and look up our own addresses."""
@@ -226,15 +228,19 @@ class NodeSelector(P2PMixinBase):
     async def _exchange(self, send: Send) -> Effects:
         mine = await self._rider.offer()
         request = GossipRequest(send.message, mine, self.runtime.clock.wall_ms())
+        asked = pack(request)
         started_s = self._now_s()
         async with self._transport.request(
             send.to,
             [Address(*each) for each in send.addresses],
             path_sync,
-            pack(request),
+            asked,
             deadline_s=send.timeout_s,
         ) as reply:
-            answer = unpack(await _content(reply), GossipAnswer)
+            answered = await _content(reply)
+        answer = unpack(answered, GossipAnswer)
+        self._exchanges += 1
+        self._body_bytes += len(asked) + len(answered)
         round_trip_s = self._now_s() - started_s
         middle_ms = request.wall_ms + 500 * round_trip_s
         effects = self._machine.answered(
@@ -301,6 +307,10 @@ class NodeSelector(P2PMixinBase):
 
     def _now_s(self) -> float:
         return self.runtime.clock.monotonic_s()
+
+    def status(self) -> Mapping[str, object]:
+        """Return `{"gossip": {"exchanges", "body_bytes"}}`: those begun here, both ways."""
+        return {"gossip": {"exchanges": self._exchanges, "body_bytes": self._body_bytes}}
 
     def health(self) -> Iterable[str]:
         """Name durable members that are not there, and seeds that have not let us in."""

@@ -70,6 +70,7 @@ class Reporter:
                 },
                 "dead_letters": dead_letters,
             },
+            "traffic": {"gossip": told.get("gossip"), "sync": told.get("sync")},
             "jobs": told.get("jobs"),
             "loops": told.get("loops"),
             "paused": told.get("paused"),

@@ -109,18 +109,24 @@ class Server:
         limits = self._limits
         if self._peers.total() >= limits.connections_max + limits.handshakes_max:
             return
-        admitted = await self._greet(socket)
-        if admitted is None:
-            return
+        try:
+            admitted = await self._greet(socket)
+            if admitted is not None:
+                await self._serve_admitted(admitted)
+        except Exception:
+            # Whatever breaks in one connection must end it alone.
+            logger.exception("a connection failed: %s", _remote(socket))
+
+    async def _serve_admitted(self, admitted: Admitted) -> None:
         peer = admitted.peer
-        connection = Connection(admitted.stream, peer, limits, self._closing)
+        connection = Connection(admitted.stream, peer, self._limits, self._closing)
         self._peers[peer] += 1
         try:
             if admitted.refusal:
                 await connection.refuse(403, admitted.refusal)
-            elif self._peers.total() > limits.connections_max:
+            elif self._peers.total() > self._limits.connections_max:
                 await connection.refuse(503, "too many connections")
-            elif peer is not None and self._peers[peer] > limits.connections_per_peer_max:
+            elif peer and self._peers[peer] > self._limits.connections_per_peer_max:
                 await connection.refuse(503, "too many connections from this node")
             else:
                 await connection.run(self._handler)

@@ -70,10 +70,16 @@ class TlsStream(trio.abc.HalfCloseableStream):
                 raise trio.BrokenResourceError("TLS failed") from error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send `data`. Cancelled half-way, the stream is of no further use."""
+        """Send `data`; if cancelled half-way, the stream is of no further use.
+
+        Raises `trio.BrokenResourceError`.
+        """
         rest = memoryview(data)
-        while rest:
-            rest = rest[self._tls.write(rest) :]
+        try:
+            while rest:
+                rest = rest[self._tls.write(rest) :]
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError("TLS failed") from error
         await self._flush()
 
     async def wait_send_all_might_not_block(self) -> None:

@@ -40,8 +40,7 @@ def add(
     months: defaultdict[int, Digest] = defaultdict(Digest)
     months_refused: defaultdict[int, Digest] = defaultdict(Digest)
     for segment, ids in known.items():
-        more = Digest.of(ids)
-        _add_to_leaves(db, segment, ids)
+        more = _add_to_leaves(db, segment, ids)
         _add(db, "segments", segment, more)
         (month,) = db.execute("SELECT month FROM segments WHERE id = ?", (segment,)).fetchone()
         months[month] += more
@@ -53,7 +52,8 @@ def add(
     _add(db, "store", 1, sum(months_refused.values(), start=Digest()), prefix="refused_")
 
 
-def _add_to_leaves(db: sqlite3.Connection, segment: int, ids: Collection[RecordId]) -> None:
+def _add_to_leaves(db: sqlite3.Connection, segment: int, ids: Collection[RecordId]) -> Digest:
+    """Add ids to a segment's leaves, and return their sum."""
     # Plain integers: this runs for every record, and `Digest` would cost ten times as much.
     more: defaultdict[int, int] = defaultdict(int)
     counts: defaultdict[int, int] = defaultdict(int)
@@ -68,6 +68,7 @@ def _add_to_leaves(db: sqlite3.Connection, segment: int, ids: Collection[RecordI
         kept[leaf] = (count + counts[leaf], new_total.to_bytes(32, "big"))
     packed = b"".join(_leaf.pack(leaf, *kept[leaf]) for leaf in sorted(kept))
     db.execute("REPLACE INTO leaves VALUES (?, ?)", (segment, packed))
+    return Digest(len(ids), sum(more.values()) % _total_modulus)
 
 
 def _add(db: sqlite3.Connection, table: str, row: int, more: Digest, prefix: str = "") -> None:

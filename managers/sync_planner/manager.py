@@ -72,6 +72,8 @@ class _Peer:
     pushing: bool = False
     push_at_s: float = 0.0
     push_failures: int = 0
+    store: bytes = b""
+    """The id of its store, by its latest digest; it holds what it sends."""
     proved: tuple[bytes, int] = (b"", 0)
     """The peer's store, and our sequence up to which it is known to hold everything."""
 
@@ -146,6 +148,7 @@ class SyncPlanner(P2PMixinBase):
     async def heard(self, peer: NodeId, mine: Ping, theirs: Ping) -> None:
         """Compare a peer's digest with ours: equal, it proves copies; if not, plan an exchange."""
         state = self._peer(peer)
+        state.store = theirs.store
         state.differs = not theirs.agrees(mine)
         if state.differs:
             self._exchange_alarm.ring()
@@ -227,6 +230,9 @@ class SyncPlanner(P2PMixinBase):
         body = await request.read(push_bytes_max + push_records_max * frame_header_bytes)
         records, ids = await self.runtime.threads.run(_split, body)
         done = await self.ingest(records, request.peer)
+        if their_store := self._peer(request.peer).store:
+            held = [row.id for row in done.stored] + list(done.known)
+            await self._given(request.peer, their_store, held)
         store_id = await self.read(lambda store: store.id)
         return Reply(body=pack(receipt(store_id, ids, done)))
 

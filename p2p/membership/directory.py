@@ -79,24 +79,13 @@ class Card:
     """An exchange with it has succeeded, so its records are passed on."""
     core_stamp: Stamp = Stamp()
     status_stamp: Stamp = Stamp()
-    status_held: Status | None = None
-    """Of any epoch; it may come before the Core that it belongs to."""
-    status_signed_held: Signed | None = None
+    status: Status | None = None
+    """Always of the epoch of `core`."""
+    status_signed: Signed | None = None
     digest: Digest = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.sum_up()
-
-    @property
-    def status(self) -> Status | None:
-        """The Status of the Core's epoch; None if there is none."""
-        held = self.status_held
-        return held if held is not None and held.epoch == self.core.epoch else None
-
-    @property
-    def status_signed(self) -> Signed | None:
-        """The signed bytes of `status`."""
-        return self.status_signed_held if self.status is not None else None
 
     def sum_up(self) -> None:
         """Compute the digest anew."""
@@ -223,6 +212,8 @@ class Directory:
             card = self._cards[core.node] = Card(core, signed)
             self._forgotten.pop(core.node, None)
         if merged.changed:
+            if core.epoch != card.core.epoch:
+                card.status = card.status_signed = None
             card.core, card.core_signed = core, signed
             card.core_stamp = self._stamp(card, now_s, told_by)
         return merged
@@ -230,21 +221,23 @@ class Directory:
     def merge_status(
         self, status: Status, signed: Signed, now_s: float, told_by: NodeId | None
     ) -> Merged:
-        """Take in the Status of a known member, as `merge_core` does; of others it is stale."""
+        """Take in a Status, as `merge_core` does.
+
+        It is stale unless a Core of its epoch is held; if that is yet to come, digests will show
+        the difference.
+        """
         card = self._cards.get(status.node)
-        if card is None:
+        if card is None or status.epoch != card.core.epoch:
             return Merged.STALE
-        held, held_signed = card.status_held, card.status_signed_held
-        if held is None or held_signed is None:
+        if card.status is None or card.status_signed is None:
             merged = Merged.NEWER
         else:
-            ours, theirs = (held.epoch, held.version), (status.epoch, status.version)
-            merged = _compare(theirs, signed, ours, held_signed)
+            merged = _compare((status.version,), signed, (card.status.version,), card.status_signed)
         if merged is Merged.STALE:
             return merged
         check_status(signed, self._mesh)
         if merged.changed:
-            card.status_held, card.status_signed_held = status, signed
+            card.status, card.status_signed = status, signed
             card.status_stamp = self._stamp(card, now_s, told_by)
         return merged
 

@@ -143,6 +143,8 @@ class Exchanges:
         root, page = self._directory.root, answer.digests
         state = (root, self._directory.vouched, answer.root)
         to_the_end = page is None or page.last == highest_id
+        if answer.root == root:
+            talk.settled = None
         enough = answer.root in {root, exchange.root} or (to_the_end and talk.settled == state)
         if enough or talk.rounds == rounds_max:
             talk.rounds = 0

@@ -174,6 +174,12 @@ class Membership:
             self._registry.heard(peer)
         return self._effects()
 
+    def heard(self, now_s: float, peer: NodeId) -> Effects:
+        """Note any other authenticated message or answer of `peer`: a sign of life."""
+        self._advance(now_s)
+        self._registry.heard(peer)
+        return self._effects()
+
     def failed(self, now_s: float, peer: NodeId, *, refused: bool) -> Effects:
         """Note that a `Send` got no answer; `refused` if its box said that nobody listens there."""
         self._advance(now_s)

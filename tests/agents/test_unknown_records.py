@@ -1,6 +1,7 @@
 """A mesh carries what it does not understand, for those who do."""
 
 import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from p2p.reconcile import Receipt
 from ringrift.commands.common import new_id, now_utc
 from ringrift.home import Home
 from tests.agents.harness import AgentProcess, fleet
+from tests.waiting import eventually
 from transports.base import Address
 from transports.https import HttpsTransport
 
@@ -49,6 +51,14 @@ async def push(to: AgentProcess, token: str, folder: Path, record: bytes) -> Rec
         return unpack(await answer.read(), Receipt)
 
 
+def knows(agent: AgentProcess, record: bytes) -> bool:
+    """Look into an agent's store while it runs."""
+    path = Home.find(str(agent.home)).store
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT 1 FROM records WHERE id = ?", [record_id(record)])
+        return rows.fetchone() is not None
+
+
 async def test_a_record_of_an_unknown_kind_passes_through(tmp_path: Path) -> None:
     record = make_record(
         "horoscope", 7, "aries", SystemClock().wall_ms(), NodeId(bytes(16)), {"luck": [1, 2]}
@@ -60,8 +70,12 @@ async def test_a_record_of_an_unknown_kind_passes_through(tmp_path: Path) -> Non
         receipt = await push(a, token, tmp_path / "newcomer", record)
         assert receipt.refused == ()
         await agents.everywhere(await agents.games_on(a, 2), b, c)
-        assert await b.stop() == 0
-        assert await c.stop() == 0
+
+        async def passed_on() -> bool:
+            return knows(b, record) and knows(c, record)
+
+        await eventually("the record is on b and c", passed_on, context=agents.logs)
+        assert [await b.stop(), await c.stop()] == [0, 0]
         for agent in (b, c):
             store = SqliteStore(Home.find(str(agent.home)).store, Kinds(), new_id)
             with contextlib.closing(store):

@@ -82,7 +82,10 @@ class IndexedView(MemoryView):
 
     def leaves(self, segment: SegmentKey) -> Sequence[Digest]:
         """As `MemoryView.leaves`."""
-        return [Digest.of(self.ids(segment, leaf)) for leaf in range(1 << leaf_bits_stored)]
+        sums = [Digest()] * (1 << leaf_bits_stored)
+        for leaf, ids in self._leaves.get(segment, {}).items():
+            sums[leaf] = Digest.of(ids)
+        return sums
 
     def ids(self, segment: SegmentKey, leaf: int) -> Sequence[RecordId]:
         """As `MemoryView.ids`."""

@@ -126,7 +126,7 @@ def move(
 ) -> Move:
     """Return a move, its cells given as (x, y)."""
     cells = [no_cell if at is None else state.variant.board.cell(*at) for at in (start, target, to)]
-    return Move(kind, *cells, extra)
+    return Move(kind, cells[0], cells[1], cells[2], extra)
 
 
 def play(

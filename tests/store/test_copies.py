@@ -5,15 +5,14 @@ import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from managers.state.store import SqliteStore
-from p2p.envelope import RecordId, record_id
+from p2p.envelope import record_id
 from p2p.identity.ids import NodeId
 from p2p.store import Safety, Stored
-from tests.store.samples import Disk, batches, game, numbered, open_store, producers
+from tests.store.samples import Disk, batches, open_store, producers
 
 me = producers[0]
 nodes = (*producers, NodeId(b"D" * 16), NodeId(b"E" * 16))
@@ -60,7 +59,7 @@ steps = st.lists(st.one_of(st.tuples(st.just("batch"), batches), receipts, water
     steps=steps, durable=st.sets(st.sampled_from(nodes)), limit=st.integers(1, 9), data=st.data()
 )
 def test_safety_follows_from_the_evidence(
-    steps: list[tuple[object, ...]], durable: set[NodeId], limit: int, data: st.DataObject
+    steps: list[tuple[object, ...]], durable: set[NodeId], limit: int
 ) -> None:
     model = Model()
     with tempfile.TemporaryDirectory() as folder:

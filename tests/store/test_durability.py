@@ -90,7 +90,7 @@ def test_a_full_disk_refuses_a_batch_whole_and_takes_it_once_there_is_room(tmp_p
             store.ingest(batch, 0)
         assert sums(store.view()) == before
         writer.execute("PRAGMA max_page_count = 1000000")
-        assert len(store.ingest(batch, 0).stored) == 99
+        assert len(store.ingest(batch, 0).stored) == 100
 
 
 def test_other_faults_of_the_disk_are_sqlites_own_errors(tmp_path: Path) -> None:
@@ -108,6 +108,8 @@ def test_damage_that_shows_in_use_is_named(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(16 * 1024)
         file.write(b"\xff" * (path.stat().st_size - 16 * 1024))
-    with pytest.raises(StoreDamaged, match=rf"{path} is damaged.*move it away"):
-        with contextlib.closing(open_store(path)) as store:
-            store.ingest(numbered(1), 0)
+    with (
+        pytest.raises(StoreDamaged, match=rf"{path} is damaged.*move it away"),
+        contextlib.closing(open_store(path)) as store,
+    ):
+        store.ingest(numbered(1), 0)

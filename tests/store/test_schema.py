@@ -14,12 +14,12 @@ from managers.state.database import Database
 from managers.state.errors import ForeignFile, SchemaTooNew, StoreDamaged, StoreError
 from tests.store.samples import Disk, numbered, open_store
 
-published = ["d9"]
+published = ["9fa86644ecf1ed6544c450d361c75a90dd5ea5b2df8e6e8a06058731745b1c3b"]
 next_step = ("CREATE TABLE added (x)", "INSERT INTO added SELECT count(*) FROM records")
 
 
-def open_database(path: Path, steps: Sequence[Sequence[str]], **options: object) -> Database:
-    return Database(path, os.urandom, steps=steps, **options)
+def open_database(path: Path, steps: Sequence[Sequence[str]]) -> Database:
+    return Database(path, os.urandom, steps=steps)
 
 
 def test_published_steps_are_never_edited() -> None:
@@ -32,10 +32,10 @@ def test_an_older_schema_is_backed_up_and_brought_up_to_date(tmp_path: Path) -> 
     with contextlib.closing(open_store(path)) as store:
         store.ingest(numbered(5), 0)
         root = store.view().root()
-    with contextlib.closing(open_database(path, [*schema.steps, next_step])) as database:
-        with database.reading() as db:
-            assert db.execute("SELECT x FROM added").fetchone() == (5,)
-            assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    database = open_database(path, [*schema.steps, next_step])
+    with contextlib.closing(database), database.reading() as db:
+        assert db.execute("SELECT x FROM added").fetchone() == (5,)
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["store.db", "store.db.v1.bak"]
     with contextlib.closing(open_store(backup)) as store:
         assert store.view().root() == root

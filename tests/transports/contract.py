@@ -85,14 +85,28 @@ class Pair:
             await answer.read()
 
 
+class Service:
+    """A pair whose server can be stopped."""
+
+    def __init__(self, pair: Pair, serving: trio.CancelScope, stopped: trio.Event) -> None:
+        self.pair = pair
+        self.stopped = stopped
+        self.stop = serving.cancel
+
+
 @contextlib.asynccontextmanager
-async def paired(network: Network, handler: Handler) -> AsyncIterator[Pair]:
-    """Run a server whose `handler` answers everything but `Pair.assert_usable`."""
+async def served(network: Network, handler: Handler) -> AsyncIterator[Service]:
+    """Run a server that can be stopped; `handler` answers all but `Pair.assert_usable`."""
+    serving = trio.CancelScope()
+    stopped = trio.Event()
 
     async def handle(incoming: Incoming) -> Reply:
-        if incoming.path == "/v1/usable":
-            return Reply()
-        return await handler(incoming)
+        return Reply() if incoming.path == "/v1/usable" else await handler(incoming)
+
+    async def serve(server: Node, *, task_status: trio.TaskStatus[tuple[Address, ...]]) -> None:
+        with serving:
+            await server.transport.serve(handle, task_status=task_status)
+        stopped.set()
 
     with trio.fail_after(long_s):
         async with (
@@ -100,9 +114,16 @@ async def paired(network: Network, handler: Handler) -> AsyncIterator[Pair]:
             network.node() as server,
             trio.open_nursery() as nursery,
         ):
-            addresses = await nursery.start(server.transport.serve, handle)
-            yield Pair(caller, server, addresses)
-            nursery.cancel_scope.cancel()
+            addresses = await nursery.start(serve, server)
+            yield Service(Pair(caller, server, addresses), serving, stopped)
+            serving.cancel()
+
+
+@contextlib.asynccontextmanager
+async def paired(network: Network, handler: Handler) -> AsyncIterator[Pair]:
+    """Run a server to the end of the test."""
+    async with served(network, handler) as service:
+        yield service.pair
 
 
 async def nothing(_: Incoming) -> Reply:
@@ -136,13 +157,11 @@ class TransportContract:
 
     async def test_a_request_brings_its_answer(self, network: Network) -> None:
         async def handler(incoming: Incoming) -> Reply:
-            return Reply(
-                201, f"{incoming.method} {incoming.path} ".encode() + await incoming.read()
-            )
+            return Reply(201, incoming.path.encode() + await incoming.read())
 
-        async with paired(network, handler) as pair, pair.ask(b"body", path="/v1/some") as answer:
+        async with paired(network, handler) as pair, pair.ask(b" body", path="/v1/some") as answer:
             assert answer.status == 201
-            assert await answer.read() == b"POST /v1/some body"
+            assert await answer.read() == b"/v1/some body"
 
     async def test_both_sides_know_who_the_other_is(self, network: Network) -> None:
         peers: list[NodeId | None] = []
@@ -535,46 +554,38 @@ class TransportContract:
     # The end
 
     async def test_whatever_peers_do_serving_ends_in_two_seconds(self, network: Network) -> None:
-        started = 0
+        paths = {"/v1/unread", "/v1/body", "/v1/silent"}
         all_started = trio.Event()
+        ended = trio.Event()
 
         async def handler(incoming: Incoming) -> Reply:
-            nonlocal started
-            started += 1
-            if started == 3:
+            paths.discard(incoming.path)
+            if not paths:
                 all_started.set()
             if incoming.path == "/v1/unread":
                 return Reply(body=Source(1 << 20).body())
-            if incoming.path == "/v1/body":
-                async for _ in incoming.chunks(1 << 40):
-                    pass
+            async for _ in incoming.chunks(1 << 40):
+                pass
             return await for_ever(incoming)
 
         async def ask(pair: Pair, path: str, body: Body) -> None:
-            with pytest.raises(Interrupted):
+            with contextlib.suppress(Interrupted):
                 async with pair.ask(body, path=path) as answer:
-                    await all_ended.wait()
-                    async for _ in answer.chunks(1 << 40):
-                        pass
+                    await ended.wait()
+                    with pytest.raises(Interrupted):
+                        await answer.read(1 << 40)
+                return
+            assert path != "/v1/unread"
 
-        all_ended = trio.Event()
-        with trio.fail_after(long_s):
-            async with (
-                network.node() as caller,
-                network.node() as server,
-                trio.open_nursery() as nursery,
-            ):
-                async with trio.open_nursery() as serving:
-                    addresses = await serving.start(server.transport.serve, handler)
-                    pair = Pair(caller, server, addresses)
-                    nursery.start_soon(ask, pair, "/v1/unread", b"")
-                    nursery.start_soon(ask, pair, "/v1/body", Source(1 << 20).body())
-                    nursery.start_soon(ask, pair, "/v1/silent", b"")
-                    await all_started.wait()
-                    serving.cancel_scope.cancel()
-                    # The nursery is left within the deadline, or this raises.
-                    serving.cancel_scope.deadline = float("inf")
-                all_ended.set()
+        async with served(network, handler) as service, trio.open_nursery() as nursery:
+            nursery.start_soon(ask, service.pair, "/v1/unread", b"")
+            nursery.start_soon(ask, service.pair, "/v1/body", Source(1 << 20).body())
+            nursery.start_soon(ask, service.pair, "/v1/silent", b"")
+            await all_started.wait()
+            service.stop()
+            with trio.fail_after(2):
+                await service.stopped.wait()
+            ended.set()
 
     async def test_a_request_under_way_may_finish_when_serving_ends(self, network: Network) -> None:
         asked = trio.Event()
@@ -589,20 +600,20 @@ class TransportContract:
             async with pair.ask() as answer:
                 assert await answer.read() == b"just in time"
 
-        async with paired(network, nothing) as _:
-            pass
-        with trio.fail_after(long_s):
-            async with (
-                network.node() as caller,
-                network.node() as server,
-                trio.open_nursery() as nursery,
-                trio.open_nursery() as serving,
-            ):
-                addresses = await serving.start(server.transport.serve, handler)
-                nursery.start_soon(ask, Pair(caller, server, addresses))
-                await asked.wait()
-                serving.cancel_scope.cancel()
-                stopping.set()
+        async with served(network, handler) as service, trio.open_nursery() as nursery:
+            nursery.start_soon(ask, service.pair)
+            await asked.wait()
+            service.stop()
+            stopping.set()
+            await service.stopped.wait()
+
+    async def test_nothing_is_served_after_serving_has_ended(self, network: Network) -> None:
+        async with served(network, nothing) as service:
+            await service.pair.assert_usable()
+            service.stop()
+            await service.stopped.wait()
+            with pytest.raises(NotListening):
+                await service.pair.assert_usable()
 
     async def test_closing_a_transport_ends_its_requests(self, network: Network) -> None:
         asked = trio.Event()

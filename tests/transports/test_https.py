@@ -11,6 +11,7 @@ from tests.transports.contract import Network, Node, TransportContract
 from tests.transports.meshes import Mesh
 from transports.base import Address, Transport
 from transports.https import HttpsTransport
+from transports.limits import Limits
 from transports.listeners import open_tcp
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,11 @@ class Loopback:
     async def node(self) -> AsyncIterator[Node]:
         member = self._mesh.member()
         transport: Transport = HttpsTransport(
-            member.mesh, member.client_context, member.server_context, await open_tcp(loopback)
+            member.mesh,
+            member.client_context,
+            member.server_context,
+            await open_tcp(loopback),
+            Limits(grace_s=0.1),
         )
         try:
             yield Node(member.id, transport)

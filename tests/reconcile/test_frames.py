@@ -1,0 +1,82 @@
+"""Frames come out of a stream as they went in, however it is cut; nothing else does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2p.frames import FrameCut, FrameError, Frames, FrameTooLarge, frame
+
+bodies = st.lists(st.binary(max_size=40), max_size=8)
+
+
+def fed(decoder: Frames, stream: bytes, sizes: list[int]) -> list[bytes]:
+    """Feed a stream in chunks of these sizes, then what is left of it."""
+    found: list[bytes] = []
+    for size in sizes:
+        found += decoder.feed(stream[:size])
+        stream = stream[size:]
+    return found + decoder.feed(stream)
+
+
+@given(bodies, st.lists(st.integers(0, 50), max_size=20))
+def test_frames_are_the_same_however_the_stream_is_cut(
+    records: list[bytes], sizes: list[int]
+) -> None:
+    decoder = Frames(40)
+    assert fed(decoder, b"".join(map(frame, records)), sizes) == records
+    decoder.finish()
+
+
+@given(bodies, st.data())
+def test_a_stream_that_ends_within_a_frame_is_cut(
+    records: list[bytes], data: st.DataObject
+) -> None:
+    stream = b"".join(map(frame, [*records, b"the last one"]))
+    missing = data.draw(st.integers(1, 15))
+    decoder = Frames(40)
+    assert decoder.feed(stream[:-missing]) == records
+    with pytest.raises(FrameCut):
+        decoder.finish()
+
+
+@given(bodies, st.lists(st.integers(0, 50), max_size=20), st.integers(41, 2**32 - 1))
+def test_every_frame_before_one_that_is_too_large_is_returned_first(
+    records: list[bytes], sizes: list[int], size: int
+) -> None:
+    stream = b"".join(map(frame, records)) + size.to_bytes(4, "big") + b"rubbish"
+    decoder = Frames(40)
+    found: list[bytes] = []
+    with pytest.raises(FrameTooLarge, match=f"{size} bytes exceeds 40"):
+        for one in [*sizes, len(stream)]:
+            found += decoder.feed(stream[:one])
+            stream = stream[one:]
+        decoder.finish()
+    assert found == records
+    for late in (frame(b"late"), b""):
+        with pytest.raises(FrameTooLarge):
+            decoder.feed(late)
+    with pytest.raises(FrameTooLarge):
+        decoder.finish()
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 50), max_size=20))
+def test_any_bytes_are_frames_or_refused(stream: bytes, sizes: list[int]) -> None:
+    decoder = Frames(30)
+    found: list[bytes] = []
+    try:
+        found = fed(decoder, stream, sizes)
+        decoder.finish()
+    except FrameError:
+        return
+    assert b"".join(map(frame, found)) == stream
+
+
+def test_a_frame_is_its_length_and_its_bytes() -> None:
+    assert frame(b"") == b"\0\0\0\0"
+    assert frame(b"abc") == b"\0\0\0\3abc"
+
+
+def test_a_frame_may_be_as_large_as_the_limit_and_no_larger() -> None:
+    assert Frames(3).feed(frame(b"abc")) == [b"abc"]
+    with pytest.raises(FrameTooLarge):
+        Frames(2).feed(frame(b"abc"))

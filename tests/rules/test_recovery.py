@@ -1,0 +1,212 @@
+"""Recovery, section 12 of the rules, and what it makes of the territory cost."""
+
+import pytest
+
+from ringrift.rules import Config, IllegalMove, MoveType, Phase, State, legal_moves
+from ringrift.rules.moves import RecoveryMode
+from tests.rules.boards import XY, kinds, looks_like, options, play, position
+
+SLIDE = MoveType.RECOVERY_SLIDE
+SKIP = MoveType.SKIP_RECOVERY
+ALL, PART = RecoveryMode.LINE_ALL, RecoveryMode.LINE_PART
+FALLBACK, STRIKE = RecoveryMode.FALLBACK, RecoveryMode.STACK_STRIKE
+
+
+def offers(state: State) -> set[tuple[XY, XY, XY, int]]:
+    """Return the slides offered, as (from, to, target, mode)."""
+    xy = state.variant.board.xy
+    return {
+        (xy(option.origin), xy(option.to), xy(option.target), option.extra)
+        for option in options(state, SLIDE)
+    }
+
+
+def slide(state: State, start: XY, to: XY, target: XY, mode: RecoveryMode) -> State:
+    """Return the state after a slide."""
+    return play(state, SLIDE, to, start=start, target=target, extra=mode)
+
+
+def test_a_slide_that_makes_an_exact_line_collapses_it_for_one_buried_ring() -> None:
+    state = position(
+        """
+        a a a . . .
+        . . . . a .
+        . 2211 . .
+        """
+    )
+    assert offers(state) == {((4, 1), (3, 0), (1, 2), ALL)}
+    assert kinds(state) == {SLIDE, SKIP}
+    state = slide(state, (4, 1), (3, 0), (1, 2), ALL)
+    assert looks_like(
+        state,
+        """
+        A A A A . .
+        . . . . . .
+        . 221 . .
+        """,
+    )
+    assert (state.eliminated[1], state.on_board[1]) == (1, 1)
+    assert kinds(state) == {MoveType.NO_LINE_ACTION}
+
+
+def test_of_a_longer_line_a_part_with_the_destination_may_collapse_for_nothing() -> None:
+    state = position(
+        """
+        a a a a . .
+        . . . . a .
+        . 2211 . .
+        """
+    )
+    assert offers(state) == {
+        ((4, 1), (4, 0), (1, 2), ALL),
+        ((4, 1), (4, 0), (1, 0), PART),  # not from (0, 0): that would leave out (4, 0)
+    }
+    part = slide(state, (4, 1), (4, 0), (1, 0), PART)
+    assert looks_like(part, "a A A A A\n.\n. 2211 . .")
+    assert part.eliminated[1] == 0
+    whole = slide(state, (4, 1), (4, 0), (1, 2), ALL)
+    assert looks_like(whole, "A A A A A\n.\n. 221 . .")
+
+
+def test_a_line_of_three_is_enough_for_three_players() -> None:
+    state = position("a a . . .\n. . . a .\n. 211 3", Config("square8", 3), hand=(0, 1, 1))
+    assert offers(state) == {((3, 1), (2, 0), (1, 2), ALL)}
+
+
+def test_of_two_lines_the_longer_collapses_and_of_equals_the_first_axis() -> None:
+    equal = position(
+        """
+        . . . a . .
+        . . . a . .
+        . . . a . .
+        a a a . . .
+        . . . . a .
+        . 2211 . .
+        """
+    )
+    state = slide(equal, (4, 4), (3, 3), (1, 5), ALL)
+    assert looks_like(
+        state,
+        """
+        . . . a . .
+        . . . a . .
+        . . . a . .
+        A A A A . .
+        . . . . . .
+        . 221 . .
+        """,
+    )
+
+
+def test_without_a_line_any_slide_to_an_empty_cell_is_paid_with_a_buried_ring() -> None:
+    state = position(
+        """
+        a .   B
+        . 2   b
+        . .   . 2121
+        """
+    )
+    assert offers(state) == {
+        ((0, 0), (1, 0), (3, 2), FALLBACK),
+        ((0, 0), (0, 1), (3, 2), FALLBACK),
+        ((0, 0), (1, 1), (3, 2), STRIKE),
+    }
+    state = slide(state, (0, 0), (1, 0), (3, 2), FALLBACK)
+    assert looks_like(
+        state,
+        """
+        . a   B
+        . 2   b
+        . .   . 212
+        """,
+    )
+    assert (state.eliminated[1], state.phase) == (1, Phase.LINE_PROCESSING)
+
+
+def test_a_strike_uses_up_the_marker_takes_a_top_ring_and_is_paid_for() -> None:
+    state = position("a 21 . 211 .")
+    state = slide(state, (0, 0), (1, 0), (3, 0), STRIKE)
+    assert looks_like(state, ". 1 . 21 .")
+    assert state.eliminated[1:] == [2, 0]
+
+
+def test_a_strike_may_be_paid_from_the_stack_that_is_struck() -> None:
+    state = position("a 21 . 211 .")
+    state = slide(state, (0, 0), (1, 0), (1, 0), STRIKE)
+    assert looks_like(state, ". . . 211 .")
+    assert state.eliminated[1:] == [2, 0]
+
+
+def test_where_a_line_can_be_made_nothing_else_is_offered() -> None:
+    state = position(
+        """
+        a a a . . .
+        . . 2 . a .
+        . 2211 . .
+        """
+    )
+    assert {mode for *_, mode in offers(state)} == {ALL}
+
+
+def test_every_stack_with_a_buried_ring_may_pay() -> None:
+    state = position("a . 21 2 121 . . 211")
+    payers = {target for _, _, target, _ in offers(state)}
+    assert payers == set()  # player 1 controls a stack
+    state = position("a . 21 2 2 . . 211")
+    assert {target for _, _, target, _ in offers(state)} == {(2, 0), (7, 0)}
+
+
+@pytest.mark.parametrize("drawing", ["a . 21 1", ". . 21", "a . 2 2"])
+def test_who_has_a_stack_or_no_marker_or_no_buried_ring_cannot_recover(drawing: str) -> None:
+    state = position(drawing, hand=(1, 1))
+    assert not {SLIDE, SKIP} & kinds(state)
+    with pytest.raises(IllegalMove):
+        play(state, SKIP)
+
+
+def test_recovery_may_be_skipped_and_then_nothing_is_forced() -> None:
+    state = play(position("a . 21 2", hand=(0, 1)), SKIP)
+    state = play(state, MoveType.NO_LINE_ACTION)
+    state = play(state, MoveType.NO_TERRITORY_ACTION)
+    assert (state.player, state.phase) == (2, Phase.RING_PLACEMENT)
+
+
+def test_who_cannot_slide_may_only_skip() -> None:
+    state = position("a B . 21\nB B . 2", hand=(0, 1))
+    assert [option.type for option in legal_moves(state)] == [SKIP]
+
+
+def test_after_a_slide_a_region_is_paid_with_a_buried_ring_of_any_stack_outside() -> None:
+    state = position(
+        """
+        . a . . .
+        . . a . .
+        a . . 2121 2
+        """,
+        hand=(0, 3),
+    )
+    # It makes no line: two steps of the wall come to lie around the corner cell.
+    state = slide(state, (2, 1), (1, 1), (3, 2), FALLBACK)
+    state = play(state, MoveType.NO_LINE_ACTION)
+    assert looks_like(state, ". a . . .\n. a . . .\na . . 212 2")
+    claim = MoveType.CHOOSE_TERRITORY_OPTION
+    assert kinds(state) == {claim, MoveType.SKIP_TERRITORY_PROCESSING}
+    state = play(state, claim, (0, 0), extra=1)
+    assert looks_like(state, "A A . . .\nA A . . .\nA . . 212 2")
+    assert kinds(state) == {MoveType.ELIMINATE_RINGS_FROM_STACK}
+    state = play(state, MoveType.ELIMINATE_RINGS_FROM_STACK, (3, 2))
+    assert looks_like(state, "A A . . .\nA A . . .\nA . . 22 2")
+    assert state.eliminated[1] == 2
+
+
+def test_after_a_slide_a_region_needs_a_buried_ring_outside_it() -> None:
+    inside = position(
+        """
+        2121 a . . .
+        .    . a . .
+        a    . . 2 2
+        """,
+        hand=(0, 3),
+    )
+    state = slide(inside, (2, 1), (1, 1), (0, 0), FALLBACK)
+    assert kinds(play(state, MoveType.NO_LINE_ACTION)) == {MoveType.NO_TERRITORY_ACTION}

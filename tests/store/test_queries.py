@@ -1,0 +1,182 @@
+"""What managers ask of the store besides the protocols, and what the answers cost."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from managers.state.store import SqliteStore
+from p2p.envelope import record_id
+from p2p.identity.ids import NodeId
+from p2p.manifest import Digest
+from tests.store.samples import game, numbered, open_store, producers
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with contextlib.closing(open_store(tmp_path / "store.db")) as store:
+        yield store
+
+
+def reopened(store: SqliteStore, path: Path) -> SqliteStore:
+    store.close()
+    return open_store(path)
+
+
+def test_a_producers_rows_come_in_order_whatever_their_kind(store: SqliteStore) -> None:
+    records = [
+        game(n, kind=("game", "unheard_of")[n % 2], producer=producers[n % 3], bad=n == 6)
+        for n in range(12)
+    ]
+    store.ingest(records, 0)
+    own = [(n + 1, record_id(data), data) for n, data in enumerate(records) if n in {0, 3, 9}]
+    assert store.own_after(producers[0], 0, 10, 10**6) == own
+    assert store.own_after(producers[0], 1, 10, 10**6) == own[1:]
+    assert store.own_after(producers[0], 0, 2, 10**6) == own[:2]
+    assert store.own_after(producers[0], 10, 2, 10**6) == []
+    assert store.own_after(NodeId(bytes(16)), 0, 2, 10**6) == []
+
+
+def test_rows_are_returned_up_to_a_size_but_always_one(store: SqliteStore) -> None:
+    records = numbered(5)
+    store.ingest(records, 0)
+    size = len(records[0])
+    for bytes_max, rows in ((0, 1), (2 * size, 2), (3 * size - 1, 2), (10 * size, 5)):
+        assert len(store.own_after(producers[0], 0, 10, bytes_max)) == rows
+
+
+def test_held_records_are_counted_summed_and_listed_by_kind_and_config(store: SqliteStore) -> None:
+    here = [game(n, config="square8_2p", day=n % 60) for n in range(4200)]
+    there = [game(n, config="hex8_3p") for n in range(7)]
+    store.ingest([*here, game(1, bad=True), *there, game(1, kind="unheard_of")], 0)
+    ids = [record_id(data) for data in (*here, *there)]
+    assert store.count_by_config("game") == {"square8_2p": 4200, "hex8_3p": 7}
+    assert store.count_by_config("never_seen") == {}
+    assert store.held_digest("game") == Digest.of(ids)
+    assert store.held_digest("never_seen") == Digest()
+    pages = list(store.iterate_ids("game"))
+    assert [id_ for page in pages for id_ in page] == ids
+    assert max(map(len, pages)) <= 4096
+    assert [id_ for page in store.iterate_ids("game", "hex8_3p") for id_ in page] == ids[-7:]
+    assert list(store.iterate_ids("never_seen")) == []
+
+
+def test_a_listing_ends_with_what_was_there_when_it_began(store: SqliteStore) -> None:
+    store.ingest(numbered(2), 0)
+    listing = store.iterate_ids("game")
+    first = next(listing)
+    store.ingest([game(1)], 0)
+    assert len(first) == 2
+    assert list(listing) == []
+
+
+def test_settings_survive_and_nothing_large_is_one(store: SqliteStore, tmp_path: Path) -> None:
+    assert store.get_setting("paused") is None
+    store.set_setting("paused", {"since": [1, 2.5, None, True, "x"]})
+    store.set_setting("epoch", 3)
+    store.set_setting("epoch", 4)
+    store = reopened(store, tmp_path / "store.db")
+    assert store.get_setting("paused") == {"since": [1, 2.5, None, True, "x"]}
+    assert store.get_setting("epoch") == 4
+    with pytest.raises(ValueError, match="setting 'large' has 70002 > 65536 characters"):
+        store.set_setting("large", "x" * 70_000)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.set_setting("odd", float("nan"))
+    store.close()
+
+
+def test_numbers_reserved_once_are_never_reserved_again(store: SqliteStore, tmp_path: Path) -> None:
+    firsts = [store.reserve("seeds", 10), store.reserve("seeds", 1)]
+    store = reopened(store, tmp_path / "store.db")
+    firsts += [store.reserve("seeds", 5), store.reserve("seeds", 5), store.reserve("other", 5)]
+    assert firsts == [0, 10, 11, 16, 0]
+    with pytest.raises(ValueError, match="cannot reserve 0 numbers of 'seeds'"):
+        store.reserve("seeds", 0)
+    store.close()
+
+
+def test_members_are_remembered_until_forgotten(store: SqliteStore, tmp_path: Path) -> None:
+    a, b = producers[:2]
+    store.remember_member(b, b"b", 2)
+    store.remember_member(a, b"old", 1)
+    store.remember_member(a, b"new", 3)
+    store = reopened(store, tmp_path / "store.db")
+    assert store.members() == [(a, b"new", 3), (b, b"b", 2)]
+    store.forget_member(a)
+    store.forget_member(a)
+    assert store.members() == [(b, b"b", 2)]
+    store.close()
+
+
+def test_the_store_id_stays_until_it_is_renewed(store: SqliteStore, tmp_path: Path) -> None:
+    first = store.id
+    store = reopened(store, tmp_path / "store.db")
+    assert store.id == first
+    assert len(first) == 8
+    store.renew_store_id(lambda size: b"x" * size)
+    assert store.view().root().store == store.id == b"x" * 8
+    store = reopened(store, tmp_path / "store.db")
+    assert store.id == b"x" * 8
+    store.close()
+
+
+@pytest.mark.parametrize("seq", [-1, 4])
+def test_a_sequence_that_was_never_given_out_is_refused(store: SqliteStore, seq: int) -> None:
+    store.ingest(numbered(3), 0)
+    with pytest.raises(ValueError, match=f"sequence {seq} is not from 0 to 3"):
+        store.view(seq)
+    with pytest.raises(ValueError, match=f"sequence {seq} is not from 0 to 3"):
+        store.note_watermark(producers[1], b"store--1", seq)
+
+
+def test_counts_and_sums_cost_the_same_however_much_is_held(tmp_path: Path) -> None:
+    peers = producers[1:]
+    questions: list[Callable[[SqliteStore], object]] = [
+        lambda store: store.view().root(),
+        lambda store: store.view().months(),
+        lambda store: store.view().segments(store.view().months().keys()),
+        lambda store: [
+            store.view().leaves(key) for key in store.view().segments(store.view().months())
+        ],
+        lambda store: store.count_by_config("game"),
+        lambda store: store.held_digest("game"),
+        lambda store: store.dead_letter_count(),
+        lambda store: store.safety("game", producers[0], True, peers),
+        lambda store: store.only_here_ids("game", producers[0], 10),
+        lambda store: store.unsafe_after("game", producers[0], True, peers, 0, 10),
+        lambda store: store.own_after(producers[0], store.max_seq() - 1, 10, 10**6),
+        lambda store: store.bodies([record_id(game(1000)), record_id(b"unknown")]),
+    ]
+    small, large = (
+        [steps(question, tmp_path / f"{count}.db", count) for question in questions]
+        for count in (300, 6000)
+    )
+    assert [large_steps <= 1.2 * few for large_steps, few in zip(large, small)] == [True] * 12
+
+
+def steps(question: Callable[[SqliteStore], object], path: Path, count: int) -> int:
+    """Count the steps of SQLite's machine that an answer takes."""
+    connections: list[sqlite3.Connection] = []
+
+    def connect() -> sqlite3.Connection:
+        connections.append(sqlite3.connect(path, check_same_thread=False))
+        return connections[-1]
+
+    taken = 0
+
+    def count_step() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    with contextlib.closing(open_store(path, connect=connect)) as store:
+        if store.max_seq() == 0:
+            store.ingest(numbered(count), 0)
+            for peer in producers[1:]:
+                store.note_watermark(peer, b"store--1", count)
+        connections[1].set_progress_handler(count_step, 1)
+        question(store)
+        connections[1].set_progress_handler(None, 1)
+    return taken
