@@ -8,6 +8,7 @@ hears the peers' (`Rider`).
 import dataclasses
 import enum
 import functools
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
@@ -198,7 +199,8 @@ class NodeSelector(P2PMixinBase):
 
     def _tell(self, node: NodeId, new: MemberState | None) -> None:
         name = next((m.name for m in self._machine.members() if m.id == node), node.hex()[:12])
-        self.log.info("%s is %s", name, "forgotten" if new is None else new.name.lower())
+        level = logging.DEBUG if new is MemberState.UNVERIFIED else logging.INFO
+        self.log.log(level, "%s is %s", name, "forgotten" if new is None else new.name.lower())
         if new is MemberState.ALIVE:
             self._introduced = True
             self.emit(HostOnline(node))

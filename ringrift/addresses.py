@@ -15,13 +15,15 @@ _outside = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 def own_addresses(advertised: Sequence[Address], bound: Iterable[Address]) -> tuple[Address, ...]:
     """Return where others should dial this box: what the user said, else what can be found out.
 
-    A socket bound to every address stands for those from which this box would reach the world,
+    An advertised address without a port (port 0) has that of the first socket. A socket bound to every address stands for those from which this box would reach the world,
     or for loopback if there are none. Does not touch the network.
     """
+    listening = tuple(bound)
     if advertised:
-        return tuple(advertised[:addresses_max])
+        port = listening[0].port if listening else 0
+        return tuple(Address(each.host, each.port or port) for each in advertised)
     found: dict[Address, None] = {}
-    for address in bound:
+    for address in listening:
         if _is_unspecified(address.host):
             found.update((Address(host, address.port), None) for host in _local_hosts())
         else:

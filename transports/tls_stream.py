@@ -60,7 +60,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
         while True:
             try:
-                return self._tls.read(max_bytes or _receive_bytes)
+                return self._read(max_bytes or _receive_bytes)
             except ssl.SSLWantReadError:
                 await self._flush()
                 await self._fill()
@@ -97,6 +97,17 @@ class TlsStream(trio.abc.HalfCloseableStream):
     def is_readable(self) -> bool:
         """Whether bytes, or the end, are waiting in the socket."""
         return self._socket.socket.is_readable()
+
+    def _read(self, bytes_max: int) -> bytes:
+        """Return all records that are here: to hand on each by itself costs half as much again."""
+        records = [self._tls.read(bytes_max)]
+        with contextlib.suppress(ssl.SSLWantReadError):
+            while records[-1] and self._incoming.pending:
+                bytes_max -= len(records[-1])
+                if bytes_max <= 0:
+                    break
+                records.append(self._tls.read(bytes_max))
+        return b"".join(records)
 
     async def _flush(self) -> None:
         async with self._sending:

@@ -107,6 +107,7 @@ class JobManager(P2PMixinBase):
         self._environment = environment
         self._slots = [_Slot(f"selfplay-{number + 1}") for number in range(workers)]
         self._is_paused = False
+        self._is_stopping = False
         self._changed = trio.Event()
 
     def loops(self) -> Iterable[Loop]:
@@ -138,6 +139,7 @@ class JobManager(P2PMixinBase):
 
     async def stop(self) -> None:
         """End all workers, and start no more. Games under way are lost; nobody was told of them."""
+        self._is_stopping = True
         for slot in self._slots:
             slot.scope.cancel()
         with trio.move_on_after(stop_s_max):
@@ -145,8 +147,10 @@ class JobManager(P2PMixinBase):
                 await slot.stopped.wait()
 
     async def _run_slot(self, slot: _Slot) -> None:
-        with slot.scope:
-            await self._keep_busy(slot)
+        slot.scope = trio.CancelScope()
+        if not self._is_stopping:
+            with slot.scope:
+                await self._keep_busy(slot)
         slot.state = JobState.STOPPED
         slot.stopped.set()
         await trio.sleep_forever()

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Iterable
 from typing import ClassVar
 
+import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mixins.alarm import Alarm
@@ -39,6 +40,7 @@ class StateManager(P2PMixinBase):
         self._key = key
         self._waiting: dict[RecordId, int] = {}
         self._alarm = Alarm()
+        self._vouching = trio.Lock()
         runtime.bus.subscribe(self.name, RecordsStored, self._stored)
 
     def loops(self) -> Iterable[Loop]:
@@ -70,16 +72,20 @@ class StateManager(P2PMixinBase):
 
     async def vouch(self) -> None:
         """Sign everything produced here that is not signed yet."""
-        while self._waiting:
-            ids = sorted(self._waiting)[:batch_ids_max]
-            last_seq = max(self._waiting[id_] for id_ in ids)
-            store_id = await self.read(lambda store: store.id)
-            made = await self.runtime.threads.run(self._batch, store_id, last_seq, ids)
-            await self.ingest([made])
-            for id_ in ids:
-                del self._waiting[id_]
-            floor = min(self._waiting.values(), default=last_seq + 1) - 1
-            await self.write(functools.partial(_set_vouched, floor=floor))
+        async with self._vouching:
+            while self._waiting:
+                await self._vouch_some()
+
+    async def _vouch_some(self) -> None:
+        ids = sorted(self._waiting)[:batch_ids_max]
+        last_seq = max(self._waiting[id_] for id_ in ids)
+        store_id = await self.read(lambda store: store.id)
+        made = await self.runtime.threads.run(self._batch, store_id, last_seq, ids)
+        await self.ingest([made])
+        for id_ in ids:
+            del self._waiting[id_]
+        floor = min(self._waiting.values(), default=last_seq + 1) - 1
+        await self.write(functools.partial(_set_vouched, floor=floor))
 
     def _batch(self, store_id: bytes, seq: int, ids: list[RecordId]) -> bytes:
         return make_batch(

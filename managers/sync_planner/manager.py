@@ -11,6 +11,7 @@ exchange (or an equal digest) with a peer that has refused nothing.
 
 import collections
 import dataclasses
+import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
@@ -58,6 +59,8 @@ overdue_s = 60.0
 
 _game = "game"
 _named_max = 20
+_told_records_min = 100
+"""An exchange that moves fewer is everyday business and not worth a line in the log."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -304,8 +307,9 @@ class SyncPlanner(P2PMixinBase):
         self._counters.exchanges += 1
         self._counters.given += outcome.given
         self._counters.taken += outcome.taken
-        if outcome.given or outcome.taken:
-            self.log.info(
+        if moved := outcome.given + outcome.taken:
+            self.log.log(
+                logging.INFO if moved >= _told_records_min else logging.DEBUG,
                 "exchange with %s: %d records given, %d taken",
                 member.name,
                 outcome.given,

@@ -135,9 +135,7 @@ class Detector:
         self._round_trips_s.append(round_trip_s)
         ordered = sorted(self._round_trips_s)
         p99_s = ordered[math.ceil(0.99 * len(ordered)) - 1]
-        self.timeout_s = min(
-            max(2 * p99_s, self._config.timeout_s_min), self._config.timeout_s_max
-        )
+        self.timeout_s = min(max(2 * p99_s, self._config.timeout_s_min), self._config.timeout_s_max)
 
     def probe_timeout_s(self, silence: Silence) -> float:
         """Return how long to wait for the answer to the next probe of a peer."""
@@ -170,9 +168,7 @@ class Detector:
             return Cause.EXPIRED if expired else None
         return None
 
-    def _expired(
-        self, suspected_s: float, silence: Silence, alive: int, *, dialable: bool
-    ) -> bool:
+    def _expired(self, suspected_s: float, silence: Silence, alive: int, *, dialable: bool) -> bool:
         config = self._config
         if silence.refusals >= config.refusals_min and not silence.timeouts:
             return suspected_s >= config.dead_after_refused_s

@@ -297,7 +297,7 @@ class Membership:
 
     def _effects(self) -> Effects:
         known = self._registry
-        self._peers.judge(self._now_s, self._is_dialable)
+        self._peers.judge(self._now_s)
         self._tell_news()
         self._wake_at_s = self._next_wake_s()
         changes: tuple[Change, ...] = (*self._peers.take_changes(), *known.alarms)
@@ -347,8 +347,8 @@ class Membership:
         )
 
     def _is_dialable(self, node: NodeId) -> bool:
-        card = self._directory.get(node)
-        return card is not None and node != self._me and bool(card.core.addresses)
+        peer = self._peers.get(node)
+        return peer is not None and peer.dialable
 
     def _is_here(self, node: NodeId) -> bool:
         peer = self._peers.get(node)

@@ -51,25 +51,23 @@ class Owner:
         """Tell whether a Core with our key is an echo of ours, or one of our past."""
         return other.boot == self.core.boot or other.epoch < self.core.epoch
 
-    def rise_above(self, other: Core) -> None:
-        """Take an epoch above that of a Core, signature checked, with our key that is not ours.
+    def must_give_way(self, other: Core) -> bool:
+        """Tell whether this process must end, on meeting a Core with our key that is not ours.
 
-        Our disk was lost or restored, or another process has our key.
+        A lost or restored disk makes us meet a dead process of our past; a living one comes back
+        with a larger epoch each time that we go above it. Of two, the one with the larger boot
+        gives way first, so that they do not both go.
         """
         self._rivals[other.boot] += 1
+        return self._rivals[other.boot] >= (2 if self.core.boot > other.boot else 3)
+
+    def rise_above(self, other: Core) -> None:
+        """Take an epoch above that of a Core, signature checked, with our key that is not ours."""
         self._sign(
             msgspec.structs.replace(self.core, epoch=other.epoch + 1, incarnation=0, version=0)
         )
         if self.status is not None:
             self._sign_status(self.status.values)
-
-    def must_give_way(self, boot: bytes) -> bool:
-        """Tell whether a process with our key has answered an epoch of ours with a larger one.
-
-        A dead process shows one epoch; a living one comes back. Of two, the one with the larger
-        boot gives way first, so that they do not both go.
-        """
-        return self._rivals[boot] >= (2 if self.core.boot > boot else 3)
 
     def propose_status(self, values: Mapping[str, Value]) -> None:
         """Take new values, to be signed when they are due. Raises `ValueError` naming what is bad.

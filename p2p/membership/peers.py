@@ -30,6 +30,8 @@ class Peer:
     since_s: float
     """When it came to be in this state; a suspect's moves on by the time that we stand still."""
     silence: Silence
+    dialable: bool
+    """Whether it says where it can be called."""
     heard_s: float | None = None
     next_try_s: float | None = None
     """When it is tried out of turn; None if its turn is soon enough."""
@@ -82,9 +84,9 @@ class Peers:
 
     # -- States
 
-    def add(self, node: NodeId, state: MemberState, now_s: float) -> None:
+    def add(self, node: NodeId, state: MemberState, now_s: float, *, dialable: bool) -> None:
         """Begin to hold a member for what we know it by: by hearsay, or from before our start."""
-        self._peers[node] = Peer(state, now_s, Silence(now_s))
+        self._peers[node] = Peer(state, now_s, Silence(now_s), dialable)
         self._changes.append(MemberChanged(node, None, state))
 
     def drop(self, node: NodeId) -> None:
@@ -133,18 +135,18 @@ class Peers:
         elif peer.state is not MemberState.LEFT:
             self._try_later(peer, now_s)
 
-    def judge(self, now_s: float, dialable: Callable[[NodeId], bool]) -> None:
+    def judge(self, now_s: float) -> None:
         """Draw the consequences of silence."""
         alive = 1 + sum(peer.state is MemberState.ALIVE for peer in self._peers.values())
         for node, peer in self._peers.items():
-            if peer.state in in_touch:
+            if peer.state in in_touch and (peer.silence.failures or not peer.dialable):
                 cause = self._detector.judge(
                     peer.state,
                     peer.since_s,
                     peer.silence,
                     now_s,
                     alive=alive,
-                    dialable=dialable(node),
+                    dialable=peer.dialable,
                 )
                 if cause is not None:
                     self.move(node, cause, now_s)

@@ -76,12 +76,13 @@ class Registry:
         if self._owner.is_ours(core):
             return
         check_core(signed, self._mesh)
+        if self._owner.must_give_way(core):
+            self.alarms.append(DuplicateIdentity(core.boot, core.addresses))
+            return
         self._owner.rise_above(core)
         self.persist.append(StoreEpoch(self._owner.core.epoch))
         self.publish_core()
         self.publish_status()
-        if self._owner.must_give_way(core.boot):
-            self.alarms.append(DuplicateIdentity(core.boot, core.addresses))
 
     # -- Others' records
 
@@ -132,14 +133,17 @@ class Registry:
 
     def _take_changed(self, before: Core | None, card: Card) -> None:
         core = card.core
+        dialable = bool(core.addresses)
         if before is None:
-            self._peers.add(core.node, MemberState.UNVERIFIED, self.now_s)
+            self._peers.add(core.node, MemberState.UNVERIFIED, self.now_s, dialable=dialable)
         elif not core.leaving and version_of(core)[:2] > version_of(before)[:2]:
             self._peers.move(core.node, Cause.RENEWED, self.now_s)
         if card.vouched:
             self._keep(card)
             self.news.append(core.node)
-        if not core.leaving and self._peers[core.node].state is not MemberState.ALIVE:
+        peer = self._peers[core.node]
+        peer.dialable = dialable
+        if dialable and not core.leaving and peer.state is not MemberState.ALIVE:
             self._peers.try_soon(core.node, self.now_s)
 
     def _keep(self, card: Card) -> None:
@@ -174,7 +178,7 @@ class Registry:
             return
         self._directory.vouch(core.node, -math.inf)
         state = MemberState.LEFT if core.leaving else MemberState.SUSPECT
-        self._peers.add(core.node, state, self.now_s)
+        self._peers.add(core.node, state, self.now_s, dialable=bool(core.addresses))
         if not core.leaving:
             self._peers[core.node].next_try_s = self.now_s
 

@@ -20,6 +20,7 @@ from p2p.identity.keyring import Keyring
 from p2p.identity.tokens import TokenRefused, grant_token
 from p2p.kinds import Kinds
 from ringrift import __version__
+from ringrift.addresses import addresses_max
 from ringrift.agent import Agent, AgentSettings, World
 from ringrift.cli import default_port
 from ringrift.commands.common import home_of, new_id, now_utc, say
@@ -35,6 +36,7 @@ from transports.listeners import open_tcp
 ports_tried = 100
 """From the default port on, until one is free; a port asked for by name is the only one tried."""
 
+name_chars_max = 64
 worker_variable = "RINGRIFT_WORKER"
 
 
@@ -68,13 +70,25 @@ def run(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace, seeds: tuple[Address, ...]) -> AgentSettings:
     return AgentSettings(
         home=home_of(options),
-        name=options.name or socket.gethostname(),
+        name=_name(options.name),
         seeds=seeds,
-        advertised=_addresses("--advertise", options.advertise),
+        advertised=_advertised(options.advertise),
         workers=_default_workers() if options.workers is None else options.workers,
         durable=not options.ephemeral,
         worker=os.environ.get(worker_variable),
     )
+
+
+def _name(given: str | None) -> str:
+    if given is not None and not 1 <= len(given) <= name_chars_max:
+        raise _BadOption(f"--name is {len(given)} characters long, not 1 to {name_chars_max}")
+    return given or socket.gethostname()[:name_chars_max]
+
+
+def _advertised(texts: Sequence[str]) -> tuple[Address, ...]:
+    if len(texts) > addresses_max:
+        raise _BadOption(f"--advertise may be given {addresses_max} times, not {len(texts)}")
+    return _addresses("--advertise", texts, default=0)
 
 
 def _default_workers() -> int:
@@ -82,9 +96,11 @@ def _default_workers() -> int:
     return max(1, (os.cpu_count() or 1) - 1)
 
 
-def _addresses(option: str, texts: Iterable[str]) -> tuple[Address, ...]:
+def _addresses(
+    option: str, texts: Iterable[str], *, default: int = default_port
+) -> tuple[Address, ...]:
     try:
-        return tuple(Address.parse(text, default_port) for text in texts)
+        return tuple(Address.parse(text, default) for text in texts)
     except ValueError as error:
         raise _BadOption(f"{option}: {error}") from None
 
@@ -93,7 +109,7 @@ async def _run(settings: AgentSettings, joined: Membership, listen: Address | No
     log = set_up()
     threads = WorkerThreads()
     credentials = joined.credentials
-    world = World(SystemClock(), random.SystemRandom(), new_id, threads, log.getChild("agent"))
+    world = World(SystemClock(), random.SystemRandom(), new_id, threads, log)
     kinds = Kinds([GAME, batch_kind(credentials.mesh)])
     listeners = await _listeners(listen)
     store = await threads.run(lambda: SqliteStore(settings.home.store, kinds, new_id))

@@ -38,7 +38,9 @@ def show(console: Console, found: dict[str, Any]) -> None:
             f"  version {node['version']}  listening on {node['listen']}",
         )
     )
-    console.print(_games_line(games), _paused(found["paused"]))
+    console.print(_games_line(games))
+    if found["paused"]:
+        console.print(Text("paused: no further game is started on this box", style="yellow"))
     console.print(_members(node["id"], mesh["members"]))
     if found["jobs"]:
         console.print(_jobs(found["jobs"]))
@@ -55,10 +57,6 @@ def _games_line(games: dict[str, Any]) -> Text:
     line.append(f"{games['safe']:,} of them safe on other boxes too")
     by_config = ", ".join(f"{config} {count:,}" for config, count in games["by_config"].items())
     return line.append(f"  ({by_config})" if by_config else "")
-
-
-def _paused(paused: bool) -> Text:
-    return Text("paused", style="yellow") if paused else Text()
 
 
 def _table(*columns: str) -> Table:

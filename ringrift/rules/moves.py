@@ -156,7 +156,7 @@ def describe(board: Board, move: Move) -> str:
     words = [move.type.word]
     for name, cell in (("from", move.origin), ("over", move.target), ("to", move.to)):
         if cell != no_cell:
-            x, y = board.xy(cell) if board.all >> cell & 1 else ("?", cell)
+            x, y = board.xy(cell) if cell in board.rays else ("?", cell)
             words.append(f"{name} ({x}, {y})")
     if move.extra:
         words.append(f"x{move.extra}" if move.type is MoveType.PLACE_RING else f"#{move.extra}")

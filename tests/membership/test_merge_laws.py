@@ -73,7 +73,9 @@ def test_cores_may_come_in_any_order_and_often(records: list[Record], rng: Rando
 def test_statuses_may_come_in_any_order_and_often(records: list[Record], rng: Random) -> None:
     shuffled = [*records, *records]
     rng.shuffle(shuffled)
-    assert directory_of([*first_cores, *shuffled]).root == directory_of([*first_cores, *records]).root
+    assert (
+        directory_of([*first_cores, *shuffled]).root == directory_of([*first_cores, *records]).root
+    )
 
 
 def sync(one: Directory, other: Directory) -> None:

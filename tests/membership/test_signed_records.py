@@ -151,7 +151,10 @@ def test_junk_is_no_message(kind: type[Any], data: bytes) -> None:
 
 @given(st.sampled_from(messages), st.data())
 def test_a_damaged_message_is_another_message_or_none(kind: type[Any], data: st.DataObject) -> None:
-    core, status = sign_core(make_key(1), make_core(1)), sign_status(make_key(1), mesh, make_status())
+    core, status = (
+        sign_core(make_key(1), make_core(1)),
+        sign_status(make_key(1), mesh, make_status()),
+    )
     whole = {
         Signed: core,
         SyncRequest: SyncRequest(make_id(1), bytes(8), bytes(8), (core,), (status,)),
@@ -166,7 +169,9 @@ def test_a_damaged_message_is_another_message_or_none(kind: type[Any], data: st.
         message = unpack(bytes(content), kind)
     except MalformedMessage:
         return
-    signed = message if isinstance(message, Signed) else next(iter(getattr(message, "cores", ())), core)
+    signed = (
+        message if isinstance(message, Signed) else next(iter(getattr(message, "cores", ())), core)
+    )
     try:
         assert open_core(signed, mesh).node == make_id(1)
     except BadRecord as error:

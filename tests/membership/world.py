@@ -101,7 +101,7 @@ class Disk:
                     self.remembered.pop(node, None)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Box:
     """One machine, its process if it runs, and what has been seen of it."""
 
@@ -152,6 +152,9 @@ class World:
         self.boxes: list[Box] = []
         self.by_address: dict[Address, Box] = {}
         self.cut: Callable[[Box, Box], bool] = lambda _one, _other: False
+        """Whether two boxes cannot reach each other."""
+        self.deaf: Callable[[Box, Box], bool] = lambda _asker, _target: False
+        """Whether the second box cannot be called by the first."""
         self.sizes: list[tuple[str, int]] = []
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -320,7 +323,9 @@ class Call:
         address = self.send.address if isinstance(self.send, Contact) else self.send.addresses[0]
         target = self.world.by_address.get(address)
         self._later(self.send.timeout_s, lambda: self.end(self._failed(refused=False)))
-        if target is not None and self.world.passes(self.asker, target):
+        if target is None or self.world.deaf(self.asker, target):
+            return
+        if self.world.passes(self.asker, target):
             data = self.world.packed(self.send.message)
             self._later(self._delay_s(), lambda: self.arrive(target, data))
 
@@ -345,9 +350,7 @@ class Call:
             answer = self.world.packed(hello)
         if self.world.passes(target, self.asker):
             wall_ms = target.skew_ms
-            self._later(
-                self._delay_s(), lambda: self.end(self._answered(target, answer, wall_ms))
-            )
+            self._later(self._delay_s(), lambda: self.end(self._answered(target, answer, wall_ms)))
         return effects
 
     def end(self, call: Callable[[Membership], Effects]) -> None:

@@ -109,6 +109,13 @@ class Peer(MemoryStore):
             self._view = IndexedView(view.store, view.seq, view.rows)
         return self._view
 
+    def copy(self) -> "Peer":
+        """Return a store with the same id and rows."""
+        copy = Peer()
+        copy.id, copy.rows, copy.held = self.id, self.rows[:], self.held.copy()
+        copy.refusals, copy._kinds = self.refusals.copy(), self._kinds
+        return copy
+
     @property
     def known(self) -> set[RecordId]:
         """Every id, held or refused."""

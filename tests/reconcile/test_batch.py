@@ -1,7 +1,5 @@
 """A batch proves who vouches for which records, and nothing else passes for one."""
 
-from collections.abc import Mapping
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
@@ -29,7 +27,7 @@ def made(
     )
 
 
-def changed(change: Mapping[str, object], **envelope: object) -> bytes:
+def changed(change: dict[str, object], **envelope: object) -> bytes:
     """Return a batch with some of its body, or of its envelope, changed after signing."""
     record = parse_record(made())
     assert isinstance(record.body, dict)
@@ -98,9 +96,7 @@ def test_a_batch_of_wrong_ids_is_not_made(ids: list[RecordId]) -> None:
         ({"store": "AAAAAAAAAAA="}, "Expected `bytes`, got `str`"),
     ],
 )
-def test_a_changed_batch_is_refused_with_the_reason(
-    change: Mapping[str, object], reason: str
-) -> None:
+def test_a_changed_batch_is_refused_with_the_reason(change: dict[str, object], reason: str) -> None:
     assert reason in refusal(changed(change))
 
 

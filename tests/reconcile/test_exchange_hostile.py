@@ -1,6 +1,7 @@
 """Nothing that a peer says makes an exchange raise, go on for ever, or grow."""
 
 import contextlib
+import functools
 import random
 import tracemalloc
 from collections.abc import Callable
@@ -43,11 +44,17 @@ zero = SegmentKey(bytes(8))
 full_leaf = b"12345678" + b"\xff" * 4
 
 
+@functools.cache
+def _stores() -> tuple[Peer, Peer]:
+    large = [make(serial) for serial in range(300)]
+    small = [make(serial, 2) for serial in range(1001, 1031, 2)]
+    return Peer(1, large[3:] + small[3:]), Peer(2, large[:-3] + small[:-3])
+
+
 def stores() -> tuple[Peer, Peer]:
     """Return two stores that differ in a large segment and in a small one."""
-    large = [make(serial) for serial in range(400)]
-    small = [make(serial, 2) for serial in range(1001, 1101, 2)]
-    return Peer(1, large[3:] + small[3:]), Peer(2, large[:-3] + small[:-3])
+    ours, theirs = _stores()
+    return ours.copy(), theirs.copy()
 
 
 def lying(kind: type[Message], **lie: object) -> Callable[[bytes], bytes]:
@@ -247,7 +254,7 @@ def _answer_to(request: bytes) -> type[Answer]:
     [(0, "too many ids share their first 56 bits"), (1, "no end after 60 requests")],
 )
 def test_false_counts_and_endless_pages_cost_requests_but_no_memory(done: int, reason: str) -> None:
-    ours = Peer(1, map(make, range(400)))
+    ours = stores()[0]
     machine = Initiator(ours.view(), random.Random(1), requests=60)
     digests = [
         SegmentDigest(SegmentKey(serial.to_bytes(8, "big")), 2**32 - 1, bytes(16))
@@ -348,7 +355,7 @@ def test_months_that_only_the_initiator_knows_are_named_as_different() -> None:
 
 
 def test_a_greedy_request_is_answered_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = Peer(2, map(make, range(9000)))
+    theirs = Peer(2, map(make, range(5000)))
     (segment,) = {row.segment for row in theirs.rows}
     read: list[int] = []
     honest = IndexedView.ids
@@ -360,13 +367,13 @@ def test_a_greedy_request_is_answered_in_part(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(IndexedView, "ids", counted)
     whole = PartIds(Part(segment_key(segment), 0, 0), b"")
-    at = Snapshot(theirs.id, 9000)
+    at = Snapshot(theirs.id, 5000)
     reply = Responder(theirs).answer(pack(ExactRequest(at, bytes(16), (whole,) * 2000)))
     answer = unpack_answer(reply.answer)
     assert isinstance(answer, ExactAnswer)
     assert answer.done == 1
-    assert len(reply.records) == answer.records == 9000
-    assert set(reply.records) == set(map(record_id, map(make, range(9000))))
+    assert len(reply.records) == answer.records == 5000
+    assert set(reply.records) == set(map(record_id, map(make, range(5000))))
     fine = [PartIds(Part(segment_key(segment), 16, leaf), b"") for leaf in range(2000)]
     read.clear()
     Responder(theirs).answer(pack(ExactRequest(at, bytes(16), tuple(fine))))

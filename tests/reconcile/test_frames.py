@@ -9,22 +9,21 @@ from p2p.frames import FrameCut, FrameError, Frames, FrameTooLarge, frame
 bodies = st.lists(st.binary(max_size=40), max_size=8)
 
 
-def fed(decoder: Frames, stream: bytes, sizes: list[int]) -> list[bytes]:
-    """Feed a stream in chunks of these sizes, then what is left of it."""
-    found: list[bytes] = []
-    for size in sizes:
+def drain(decoder: Frames, stream: bytes, sizes: list[int], found: list[bytes]) -> None:
+    """Feed a stream in chunks of these sizes, then what is left of it, and finish."""
+    for size in [*sizes, len(stream)]:
         found += decoder.feed(stream[:size])
         stream = stream[size:]
-    return found + decoder.feed(stream)
+    decoder.finish()
 
 
 @given(bodies, st.lists(st.integers(0, 50), max_size=20))
 def test_frames_are_the_same_however_the_stream_is_cut(
     records: list[bytes], sizes: list[int]
 ) -> None:
-    decoder = Frames(40)
-    assert fed(decoder, b"".join(map(frame, records)), sizes) == records
-    decoder.finish()
+    found: list[bytes] = []
+    drain(Frames(40), b"".join(map(frame, records)), sizes, found)
+    assert found == records
 
 
 @given(bodies, st.data())
@@ -47,10 +46,7 @@ def test_every_frame_before_one_that_is_too_large_is_returned_first(
     decoder = Frames(40)
     found: list[bytes] = []
     with pytest.raises(FrameTooLarge, match=f"{size} bytes exceeds 40"):
-        for one in [*sizes, len(stream)]:
-            found += decoder.feed(stream[:one])
-            stream = stream[one:]
-        decoder.finish()
+        drain(decoder, stream, sizes, found)
     assert found == records
     for late in (frame(b"late"), b""):
         with pytest.raises(FrameTooLarge):
@@ -61,11 +57,9 @@ def test_every_frame_before_one_that_is_too_large_is_returned_first(
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 50), max_size=20))
 def test_any_bytes_are_frames_or_refused(stream: bytes, sizes: list[int]) -> None:
-    decoder = Frames(30)
     found: list[bytes] = []
     try:
-        found = fed(decoder, stream, sizes)
-        decoder.finish()
+        drain(Frames(30), stream, sizes, found)
     except FrameError:
         return
     assert b"".join(map(frame, found)) == stream

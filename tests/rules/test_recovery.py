@@ -209,4 +209,7 @@ def test_after_a_slide_a_region_needs_a_buried_ring_outside_it() -> None:
         hand=(0, 3),
     )
     state = slide(inside, (2, 1), (1, 1), (0, 0), FALLBACK)
-    assert kinds(play(state, MoveType.NO_LINE_ACTION)) == {MoveType.NO_TERRITORY_ACTION}
+    state = play(state, MoveType.NO_LINE_ACTION)
+    # The corner holds the only buried ring, so only the rest of the board can be claimed.
+    offered = options(state, MoveType.CHOOSE_TERRITORY_OPTION)
+    assert [state.variant.board.xy(option.to) for option in offered] == [(0, 3)]

@@ -55,9 +55,7 @@ steps = st.lists(st.one_of(st.tuples(st.just("batch"), batches), receipts, water
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    steps=steps, durable=st.sets(st.sampled_from(nodes)), limit=st.integers(1, 9), data=st.data()
-)
+@given(steps=steps, durable=st.sets(st.sampled_from(nodes)), limit=st.integers(1, 9))
 def test_safety_follows_from_the_evidence(
     steps: list[tuple[object, ...]], durable: set[NodeId], limit: int
 ) -> None:

@@ -94,7 +94,7 @@ def test_the_bytes_of_the_oldest_dead_letters_make_room(
 
 
 def test_a_long_reason_is_cut(store: SqliteStore) -> None:
-    junk = b"\x82\xd9\xff" + b"b" * 255 + b"\xc0\xa1a\xc0"
+    junk = b"\x82\xa1b\xc0\xd9\xff" + b"a" * 255 + b"\xc0"
     (refusal,) = store.ingest([junk], 0).refused
     assert len(refusal.reason) == dead_letters.reason_chars_max
 

@@ -1,0 +1,267 @@
+"""How games end and who is ranked where: section 14 of the rules."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from ringrift.rules import (
+    Config,
+    EndTest,
+    IllegalMove,
+    Move,
+    MoveType,
+    Outcome,
+    Phase,
+    Reason,
+    RuleSet,
+    State,
+    apply,
+    legal_moves,
+    outcome,
+)
+from ringrift.rules.endings import find_outcome, make_outcome
+from tests.rules.boards import play, position, square8_2p
+
+STEP = MoveType.MOVE_STACK
+square8_3p, square8_4p = Config("square8", 3), Config("square8", 4)
+
+
+def won(state: State) -> tuple[int, Reason] | None:
+    """Return who has won, and why, if anyone has."""
+    result = outcome(state)
+    return None if result is None else (result.winner, result.reason)
+
+
+def end_turn(state: State) -> State:
+    """Walk from line processing to the end of the turn, with nothing to process."""
+    for kind in (MoveType.NO_LINE_ACTION, MoveType.NO_TERRITORY_ACTION):
+        state = apply(state, Move(kind))
+    return state
+
+
+# Thresholds
+
+
+def test_eliminating_enough_rings_wins_at_once() -> None:
+    drawing = "11 . a . 2"
+    before = position(drawing, eliminated=(16, 17), hand=(1, 1))
+    assert won(play(before, STEP, (2, 0), start=(0, 0))) is None
+    before = position(drawing, eliminated=(17, 17), hand=(1, 1))
+    after = play(before, STEP, (2, 0), start=(0, 0))
+    assert outcome(after) == Outcome(1, Reason.RING_ELIMINATION, (1, 2))
+    assert (after.phase, legal_moves(after)) == (Phase.GAME_OVER, ())
+    with pytest.raises(IllegalMove, match="game_over"):
+        apply(after, Move(MoveType.RESIGN))
+
+
+def test_the_test_may_wait_for_the_end_of_the_turn() -> None:
+    rules = RuleSet(end_test=EndTest.TURN_END)
+    drawing = "11 . a .\n.\n. . . . . . . 2"
+    before = position(drawing, eliminated=(17, 0), hand=(1, 1), rules=rules)
+    state = play(before, STEP, (2, 0), start=(0, 0))
+    assert won(state) is None
+    assert won(end_turn(state)) == (1, Reason.RING_ELIMINATION)
+
+
+rows_of_eight = "\n".join(["A A A A A A A A"] * 4)
+
+
+def test_enough_territory_wins_if_it_is_more_than_all_others_have() -> None:
+    state = position(f"{rows_of_eight}\n1 a . 2", hand=(1, 1))
+    assert won(play(state, STEP, (2, 4), start=(0, 4))) == (1, Reason.TERRITORY_CONTROL)
+    state = position(f"{rows_of_eight}\n1 . . 2", hand=(1, 1))
+    assert won(play(state, STEP, (2, 4), start=(0, 4))) is None  # 32 of 33
+
+
+def rows(*words: str) -> str:
+    """Return a drawing of these words, eight in a row."""
+    return "\n".join(" ".join(words[start : start + 8]) for start in range(0, len(words), 8))
+
+
+def test_enough_territory_does_not_win_against_as_much_of_the_others_together() -> None:
+    others = [*"B" * 11, *"C" * 10, "1", "2", "3"]
+    assert find_outcome(position(rows(*"A" * 22, "C", *others), square8_3p)) is None
+    result = find_outcome(position(rows(*"A" * 22, *others), square8_3p))
+    assert result == Outcome(1, Reason.TERRITORY_CONTROL, (1, 2, 3))
+
+
+def test_elimination_is_looked_at_before_territory() -> None:
+    state = position(f"{rows_of_eight}\nA", eliminated=(18, 18))
+    assert find_outcome(state) == Outcome(1, Reason.RING_ELIMINATION, (1, 2))
+
+
+# The only one left with rings
+
+
+def test_a_sole_owner_of_rings_wins_unless_the_host_plays_on() -> None:
+    last_ring = """
+        1 . . 11
+        . b 2 .
+        """
+    state = position(last_ring, player=2)
+    assert won(play(state, STEP, (3, 1), start=(2, 1))) is None
+    assert won(play(state, STEP, (1, 1), start=(2, 1))) == (1, Reason.SOLE_OWNER)
+    state = position(last_ring, player=2, rules=RuleSet(sole_owner_wins=False))
+    assert won(play(state, STEP, (1, 1), start=(2, 1))) is None
+
+
+@pytest.mark.parametrize(("drawing", "hand"), [("1 . 12", (0, 0)), ("1 . 1", (0, 1))])
+def test_a_ring_in_hand_or_buried_keeps_the_game_going(drawing: str, hand: tuple[int, int]) -> None:
+    assert find_outcome(position(drawing, hand=hand)) is None
+
+
+# Last player standing
+
+idle = """
+    222221 . . . . . . .
+    .      . . . . 2 . .
+    """
+"""Player 1 has one ring, far down in a stack of player 2."""
+
+
+def after_turn_of(
+    player: int, streaks: Sequence[int], drawing: str, config: Config = square8_2p, rounds: int = 3
+) -> State:
+    """Return the start of the next turn, with what is known of earlier ones."""
+    phase, rules = Phase.TERRITORY_PROCESSING, RuleSet(lps_rounds=rounds)
+    state = position(drawing, config, player=player, phase=phase, rules=rules)
+    state.streak = [0, *streaks]
+    state.changed = True
+    return play(state, MoveType.NO_TERRITORY_ACTION)
+
+
+def test_who_alone_could_act_for_three_rounds_and_now_wins_as_the_turn_starts() -> None:
+    assert won(after_turn_of(1, (-3, 3), idle)) == (2, Reason.LAST_PLAYER_STANDING)
+
+
+@pytest.mark.parametrize("streaks", [(-2, 3), (-3, 2), (3, 3), (-3, -3)])
+def test_fewer_rounds_are_not_enough(streaks: tuple[int, int]) -> None:
+    assert won(after_turn_of(1, streaks, idle)) is None
+
+
+def test_the_host_may_ask_for_another_number_of_rounds() -> None:
+    won_by_2 = (2, Reason.LAST_PLAYER_STANDING)
+    assert won(after_turn_of(1, (-2, 2), idle, rounds=2)) == won_by_2
+    assert won(after_turn_of(1, (-3, 3), idle, rounds=4)) is None
+
+
+def test_an_opponent_who_can_act_again_stops_the_count() -> None:
+    assert won(after_turn_of(1, (-3, 3), f"{idle.rstrip()}\n1")) is None
+
+
+def test_who_cannot_act_now_does_not_win() -> None:
+    walled_in = rows("21", *"A" * 31, *"B" * 31, "21")
+    assert won(after_turn_of(1, (-3, 3), walled_in)) is None
+
+
+def test_seats_without_any_ring_do_not_count() -> None:
+    state = after_turn_of(3, (3, 3, -3), "113 . 1", square8_3p)
+    assert won(state) == (1, Reason.LAST_PLAYER_STANDING)
+
+
+def test_three_idle_turns_are_counted_in_play() -> None:
+    state = after_turn_of(1, (0, 0), idle)
+    turns = []
+    while outcome(state) is None:
+        if state.phase is Phase.RING_PLACEMENT:
+            turns.append(state.player)
+        ring_steps = [
+            move
+            for move in legal_moves(state)
+            if move.type is STEP
+            and len(state.stacks[move.origin]) == 1
+            and not state.marked >> move.to & 1
+        ]
+        state = apply(state, [*legal_moves(state), *ring_steps[:1]][-1])
+    assert turns == [2, 1, 2, 1, 2, 1]
+    assert won(state) == (2, Reason.LAST_PLAYER_STANDING)
+
+
+# Standstill
+
+
+@pytest.mark.parametrize(
+    ("drawing", "eliminated", "winner"),
+    [
+        ("A A B b", (0, 9), 1),  # most territory
+        ("A B a", (5, 6), 2),  # then most eliminated rings
+        ("A B b", (5, 5), 2),  # then most markers
+        ("A B", (5, 5), 1),  # then the lowest seat
+    ],
+)
+def test_a_standstill_is_decided_by_the_ladder(
+    drawing: str, eliminated: tuple[int, int], winner: int
+) -> None:
+    result = find_outcome(position(drawing, eliminated=eliminated))
+    assert result is not None
+    assert (result.winner, result.reason) == (winner, Reason.STANDSTILL)
+
+
+def test_before_the_lowest_seat_wins_a_standstill_it_is_who_acted_last() -> None:
+    state = position("A B")
+    state.last_actor = 2
+    assert find_outcome(state) == Outcome(2, Reason.STANDSTILL, (2, 1))
+
+
+def test_rings_in_hand_count_as_eliminated_at_a_standstill() -> None:
+    full = rows(*"A" * 32, *"B" * 32)
+    result = find_outcome(position(full, hand=(0, 2), eliminated=(5, 4)))
+    assert result == Outcome(2, Reason.STANDSTILL, (2, 1))
+
+
+def test_an_empty_board_is_no_standstill_while_someone_can_place() -> None:
+    assert find_outcome(position("A B", hand=(0, 1))) is None
+
+
+def test_the_last_ring_lost_is_a_standstill_in_mid_turn() -> None:
+    state = play(position("1 b"), STEP, (1, 0), start=(0, 0))
+    assert won(state) == (1, Reason.STANDSTILL)
+
+
+# Ranking
+
+
+def test_others_are_ranked_by_territory_eliminations_and_markers_and_equals_share() -> None:
+    state = position("A A B C . d", square8_4p, eliminated=(0, 2, 2, 0))
+    assert make_outcome(state, 4, Reason.SOLE_OWNER).ranking == (2, 3, 3, 1)
+    assert make_outcome(state, 1, Reason.SOLE_OWNER).ranking == (1, 2, 2, 4)
+    state.eliminated[3] = 3
+    assert make_outcome(state, 1, Reason.SOLE_OWNER).ranking == (1, 3, 2, 4)
+    state = position("b b c d d", square8_4p)
+    assert make_outcome(state, 1, Reason.SOLE_OWNER).ranking == (1, 2, 4, 2)
+
+
+def test_of_equals_who_lost_the_last_ring_later_or_never_is_ranked_higher() -> None:
+    state = position("1", square8_4p)
+    state.lost_turn = [0, 0, 5, 9, 0]
+    assert make_outcome(state, 1, Reason.SOLE_OWNER).ranking == (1, 4, 3, 2)
+
+
+def test_the_turn_in_which_a_player_loses_the_last_ring_is_remembered() -> None:
+    state = position("3 b . 1 2", square8_3p, player=3, hand=(1, 1, 0))
+    state.turn = 7
+    state = play(state, STEP, (1, 0), start=(0, 0))
+    assert state.lost_turn == [0, 0, 0, 7]
+
+
+# Leaving
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [(MoveType.RESIGN, Reason.RESIGNATION), (MoveType.TIMEOUT, Reason.TIMEOUT)],
+)
+@pytest.mark.parametrize("phase", set(Phase) - {Phase.GAME_OVER})
+def test_the_player_to_move_may_leave_in_any_phase_and_the_other_wins(
+    kind: MoveType, reason: Reason, phase: Phase
+) -> None:
+    state = position("1 . . 2", phase=phase, eliminated=(9, 0))
+    assert kind not in {move.type for move in legal_moves(state)}
+    assert outcome(apply(state, Move(kind))) == Outcome(2, reason, (2, 1))
+    with pytest.raises(IllegalMove):
+        apply(state, Move(kind, to=0))
+
+
+def test_if_one_of_three_leaves_the_best_placed_of_the_others_wins() -> None:
+    state = position("A A B C C 1 2 3", square8_3p, hand=(1, 1, 1))
+    assert outcome(apply(state, Move(MoveType.RESIGN))) == Outcome(3, Reason.RESIGNATION, (2, 3, 1))
