@@ -15,8 +15,9 @@ _outside = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 def own_addresses(advertised: Sequence[Address], bound: Iterable[Address]) -> tuple[Address, ...]:
     """Return where others should dial this box: what the user said, else what can be found out.
 
-    An advertised address without a port (port 0) has that of the first socket. A socket bound to every address stands for those from which this box would reach the world,
-    or for loopback if there are none. Does not touch the network.
+    An advertised address without a port (port 0) gets that of the first socket. A socket bound to
+    every address stands for those from which this box would reach the world, or for loopback if
+    there are none. Does not touch the network.
     """
     listening = tuple(bound)
     if advertised:

@@ -89,14 +89,15 @@ class Address:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port} is not between 0 and 65535")
         if ":" in self.host:
-            ipaddress.IPv6Address(self.host)
+            if ipaddress.IPv6Address(self.host).scope_id is not None:
+                raise ValueError(f"{self.host!r} has a zone, which means nothing elsewhere")
         elif not _host_pattern.fullmatch(self.host):
             raise ValueError(f"{self.host!r} is neither a host name nor an IP address")
 
     @classmethod
     def parse(cls, text: str, default_port: int) -> Self:
         """Read `host`, `host:port`, `[v6]:port`, `[v6]` or `v6`. Raises `ValueError`."""
-        bracketed = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text)
+        bracketed = re.fullmatch(r"\[([^\]]*:[^\]]*)\](?::(.*))?", text)
         if bracketed:
             host, port = bracketed.groups()
         elif text.count(":") == 1:

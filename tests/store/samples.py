@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +98,31 @@ class Disk:
 def numbered(count: int, **options: Any) -> list[bytes]:
     """Return that many different games."""
     return [game(number, **options) for number in range(1000, 1000 + count)]
+
+
+class Meter:
+    """Connections to one file, of which the reader counts the steps that SQLite takes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.connections: list[sqlite3.Connection] = []
+
+    def connect(self) -> sqlite3.Connection:
+        """Open a connection."""
+        self.connections.append(sqlite3.connect(self.path, check_same_thread=False))
+        return self.connections[-1]
+
+    def steps(self, question: Callable[[], object]) -> int:
+        """Ask the store something and return the steps it took."""
+        _, reader = self.connections
+        taken = 0
+
+        def count() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        reader.set_progress_handler(count, 1)
+        question()
+        reader.set_progress_handler(None, 1)
+        return taken

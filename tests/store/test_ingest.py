@@ -29,11 +29,12 @@ def test_each_record_of_a_batch_has_one_of_four_outcomes(store: SqliteStore) -> 
     held, bad_before = game(1), game(2, bad=True)
     store.ingest([held, bad_before], 0)
     fresh, bad, junk = game(3), game(4, bad=True), b"\xc1"
-    done = store.ingest([held, fresh, bad_before, bad, junk, fresh, bad, junk], 0)
+    again = [fresh, bad, junk, bad_before]
+    done = store.ingest([held, fresh, bad_before, bad, junk, *again], 0)
     assert [row.id for row in done.stored] == [record_id(fresh)]
     assert done.known == (record_id(held), record_id(fresh))
     assert [refusal.id for refusal in done.refused] == [record_id(junk), record_id(bad)]
-    assert done.refused_before == tuple(map(record_id, [junk, bad_before, bad]))
+    assert done.refused_before == tuple(map(record_id, [junk, bad_before, bad, bad_before]))
 
 
 def test_a_stored_row_tells_where_the_record_belongs(store: SqliteStore) -> None:

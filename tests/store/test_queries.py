@@ -1,7 +1,7 @@
 """What managers ask of the store besides the protocols, and what the answers cost."""
 
 import contextlib
-import sqlite3
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from managers.state.store import SqliteStore
 from p2p.envelope import Segment, record_id
 from p2p.identity.ids import NodeId
 from p2p.manifest import Digest, segment_key
-from tests.store.samples import game, numbered, open_store, producers
+from tests.store.samples import Meter, game, numbered, open_store, producers
 
 
 @pytest.fixture
@@ -153,27 +153,12 @@ def test_answers_cost_the_same_however_much_is_held(tmp_path: Path) -> None:
 
 
 def costs(path: Path, count: int) -> dict[str, int]:
-    """Count the steps that SQLite's machine takes for each answer."""
-    connections: list[sqlite3.Connection] = []
-    steps = 0
-
-    def connect() -> sqlite3.Connection:
-        connections.append(sqlite3.connect(path, check_same_thread=False))
-        return connections[-1]
-
-    def count_step() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    found = {}
-    with contextlib.closing(open_store(path, connect=connect)) as store:
+    meter = Meter(path)
+    with contextlib.closing(open_store(path, connect=meter.connect)) as store:
         store.ingest(numbered(count), 0)
         for peer in producers[1:]:
             store.note_watermark(peer, b"store--1", count - 10)
-        connections[1].set_progress_handler(count_step, 1)
-        for name, question in questions.items():
-            steps = 0
-            question(store)
-            found[name] = steps
-    return found
+        return {
+            name: meter.steps(functools.partial(question, store))
+            for name, question in questions.items()
+        }

@@ -1,0 +1,45 @@
+"""A view is of one sequence, whatever comes later, and never costs more than it must."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from p2p.envelope import Segment, record_id
+from p2p.manifest import segment_key
+from tests.memory_store import MemoryStore
+from tests.store.samples import Meter, game, kinds, numbered, open_store
+from tests.store.test_agreement import everything
+
+large_day, small_day = 1, 2
+large = segment_key(Segment("game", "square8_2p", 20_600 + large_day))
+small = segment_key(Segment("game", "square8_2p", 20_600 + small_day))
+
+
+@pytest.mark.parametrize("more", [1, 400])
+def test_later_rows_do_not_show(tmp_path: Path, more: int) -> None:
+    with contextlib.closing(open_store(tmp_path / "store.db")) as store:
+        reference = MemoryStore(kinds, store.id)
+        for each in (store, reference):
+            each.ingest([*numbered(50), game(1, bad=True)], 0)
+        view, expected = store.view(), everything(reference.view())
+        assert everything(view) == expected
+        later = [game(n, bad=n % 2 == 1, day=n % 40) for n in range(2, 2 + more)]
+        store.ingest(later, 0)
+        assert everything(view) == expected
+        assert everything(store.view(view.seq)) == expected
+        assert not {record_id(data) for data in later} & {
+            id_ for leaf in range(256) for id_ in view.ids(large, leaf)
+        }
+
+
+def test_leaves_cost_what_came_later_or_what_the_segment_holds(tmp_path: Path) -> None:
+    meter = Meter(tmp_path / "store.db")
+    with contextlib.closing(open_store(meter.path, connect=meter.connect)) as store:
+        store.ingest(numbered(10, day=small_day), 0)
+        old = store.view()
+        store.ingest(numbered(5000, day=large_day), 0)
+        recent = store.view()
+        store.ingest(numbered(10, day=large_day + 2), 0)
+        assert meter.steps(lambda: old.leaves(small)) < 500
+        assert meter.steps(lambda: recent.leaves(large)) < 500
