@@ -78,7 +78,12 @@ def check_game(record: Record) -> None:
 
 @contextlib.contextmanager
 def rig(
-    folder: Path, *, peers: PeerView | None = None, clock: Clock | None = None, seed: int = 1
+    folder: Path,
+    *,
+    peers: PeerView | None = None,
+    clock: Clock | None = None,
+    seed: int = 1,
+    node: NodeId = me,
 ) -> Iterator[Runtime]:
     """Make a runtime; the kind `game` is known and refuses bodies that begin with "bad"."""
     rng = random.Random(seed)
@@ -86,7 +91,7 @@ def rig(
     store = SqliteStore(folder / "records.db", Kinds([Kind("game", 1, check_game)]), rng.randbytes)
     with contextlib.closing(store):
         yield Runtime(
-            node=me,
+            node=node,
             clock=clock or VirtualClock(),
             rng=rng,
             new_id=rng.randbytes,

@@ -23,6 +23,7 @@ from transports.limits import Limits
 
 logger = logging.getLogger(__name__)
 
+_versions = (b"1.0", b"1.1")
 _methods = (b"GET", b"HEAD", b"POST")
 _query_fields_max = 32
 _sentence_chars_max = 1024
@@ -183,6 +184,8 @@ class Connection:
         head_bytes = len(request.target) + sum(len(k) + len(v) + 4 for k, v in request.headers)
         if head_bytes > self._limits.head_bytes_max:
             raise _Fault(431, f"the head is larger than {self._limits.head_bytes_max} bytes")
+        if request.http_version not in _versions:
+            raise _Fault(505, "only HTTP/1.1 and HTTP/1.0 are spoken")
         if request.method not in _methods:
             raise _Fault(501, "only GET, HEAD and POST are served")
         path, _, query = request.target.decode("ascii").partition("?")

@@ -30,7 +30,7 @@ _Row = tuple[int, int, int, int, RecordId]
 """A row of `records`: seq, segment, stream, refused, id."""
 
 
-class Batch:
+class Intake:
     """One batch on its way into the tables."""
 
     def __init__(

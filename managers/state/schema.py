@@ -15,9 +15,12 @@ page_bytes = 16 * 1024
 """Records are about 2 KB: smaller pages would leave much of each empty."""
 
 id_prefix_bytes = 5
-"""What the index over all ids keeps of each: it is the one index whose pages are all touched all
-the time, so a third of the size is a third of the writing. Two ids of a million share a prefix
-less than once; `records` has the whole ids."""
+"""What the index over all ids keeps of each.
+
+Ids are random, so a batch touches nearly every page of that index, and a third of the size is a
+third of the writing. Of a million records less than one pair shares a prefix; the whole ids in
+`records` tell them apart.
+"""
 
 _version_1 = (
     # One row. `latest` is the highest sequence ever given out.
@@ -57,7 +60,7 @@ _version_1 = (
     )
     """,
     "CREATE INDEX segments_by_key ON segments (key)",
-    # All leaves of a segment in one value: one row per leaf would cost four times the time.
+    # All leaves of a segment in one value: a row for each would take three times as long.
     """
     CREATE TABLE leaves (
         segment INTEGER PRIMARY KEY,

@@ -16,7 +16,7 @@ from managers.state import copies, dead_letters
 from managers.state.database import Connect, Database
 from managers.state.dead_letters import DeadLetter
 from managers.state.digests import digest
-from managers.state.ingest import Batch
+from managers.state.ingest import Intake
 from managers.state.schema import id_prefix_bytes
 from managers.state.view import SqliteView
 from p2p.envelope import RecordId
@@ -70,7 +70,7 @@ class SqliteStore:
         Bad records never raise; they become dead letters that name `source`.
         """
         with self._database.writing() as db:
-            return Batch(db, self._kinds, now_ms, source).ingest(batch)
+            return Intake(db, self._kinds, now_ms, source).ingest(batch)
 
     def note_receipts(self, peer: NodeId, peer_store: bytes, ids: Collection[RecordId]) -> None:
         """Note that a peer has committed these records; those not held here do not matter.

@@ -111,15 +111,11 @@ def _read_line(state: State, kind: MoveType, source: Json) -> Move:
 
 def _read_run(state: State, source: Json) -> list[int]:
     board = state.variant.board
-    lines = get(source, "formedLines")
-    if lines is not None:
-        items = read_list(lines, "formedLines")
-        if not items:
-            raise wrong("formedLines", lines, "one line")
+    if get(source, "formedLines") is not None:
         name = "formedLines[0].positions"
-        run = read_cells(board, read_map(items[0], "formedLines[0]").get("positions"), name)
+        run = read_cells(board, _first(source, "formedLines").get("positions"), name)
         if not run:
-            raise wrong(name, run, "cells")
+            raise wrong(name, run, "at least one cell")
         return run
     to = _read_to(board, source)
     runs = [line.cells for line in eligible_lines(state) if line.cells[0] == to]
@@ -136,10 +132,7 @@ def _read_region(state: State, source: Json) -> Move:
         to = _read_to(board, source)
         meant = [region for region in regions if first_cell(region) == to]
     else:
-        items = read_list(given, "disconnectedRegions")
-        if not items:
-            raise wrong("disconnectedRegions", given, "one region")
-        spaces = read_map(items[0], "disconnectedRegions[0]").get("spaces")
+        spaces = _first(source, "disconnectedRegions").get("spaces")
         cells = read_cells(board, spaces, "disconnectedRegions[0].spaces")
         meant = [region for region in regions if list(bits(region)) == cells]
     if len(meant) != 1:
@@ -148,29 +141,34 @@ def _read_region(state: State, source: Json) -> Move:
     return Move(kind, to=first_cell(meant[0]), extra=regions[meant[0]])
 
 
+def _first(source: Json, name: str) -> Json:
+    items = read_list(get(source, name), name)
+    if not items:
+        raise wrong(name, items, "at least one")
+    return read_map(items[0], f"{name}[0]")
+
+
 def _read_slide(state: State, source: Json) -> Move:
-    """Return the first slide of the position that is like the one described, as far as it is."""
+    """Return the first slide of the position that is as described, as far as that goes."""
     board = state.variant.board
-    origin, to = _read_from(board, source), _read_to(board, source)
-    mode, option = get(source, "recoveryMode"), get(source, "recoveryOption", "option")
-    collapse = get(source, "collapsePositions")
-    collapsed = None if collapse is None else read_cells(board, collapse, "collapsePositions")
-    payers = [
-        read_key(board, str(text), "extractionStacks")
-        for text in read_list(get(source, "extractionStacks") or [], "extractionStacks")
-    ]
+    ends = (_read_from(board, source), _read_to(board, source))
+    collapse, payers = get(source, "collapsePositions"), get(source, "extractionStacks")
+    described = {
+        "recoveryMode": get(source, "recoveryMode"),
+        "recoveryOption": get(source, "recoveryOption", "option"),
+        "collapsePositions": collapse
+        and [position(board, cell) for cell in read_cells(board, collapse, "collapsePositions")],
+        "extractionStacks": payers
+        and [
+            key(board, read_key(board, str(text), "extractionStacks"))
+            for text in read_list(payers, "extractionStacks")
+        ],
+    }
     for move in legal_moves(state):
-        if (move.type, move.origin, move.to) != (MoveType.RECOVERY_SLIDE, origin, to):
-            continue
-        known_mode, known_option = _recovery_words[RecoveryMode(move.extra)]
-        free = move.extra == RecoveryMode.LINE_PART
-        if (
-            mode in (None, known_mode)
-            and (known_option is None or option in (None, known_option))
-            and (not payers or free or move.target in payers)
-            and (not free or collapsed in (None, list(bits(_collapsing(state, move)))))
-        ):
-            return move
+        if move.type is MoveType.RECOVERY_SLIDE and (move.origin, move.to) == ends:
+            slide = _write_slide(state, move)
+            if all(value in (None, slide.get(name, value)) for name, value in described.items()):
+                return move
     raise wrong("recovery_slide", dict(source), "one of the position's slides")
 
 

@@ -122,15 +122,12 @@ class MoveTable:
 
 
 class MoveMap:
-    """One move per cell, and quick lists of those whose cells are in a mask."""
+    """One move per cell, listed by masks of cells, eight cells at a time."""
 
     def __init__(self, moves: dict[int, Move]) -> None:
         self._moves = moves
         self._bytes = max(moves) // 8 + 1
         self._octets: list[dict[int, tuple[Move, ...]]] = [{} for _ in range(self._bytes)]
-
-    def __getitem__(self, cell: int) -> Move:
-        return self._moves[cell]
 
     def select(self, mask: int) -> list[Move]:
         """Return the moves of the cells in `mask`, ascending."""

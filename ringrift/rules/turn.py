@@ -82,7 +82,7 @@ def apply(state: State, move: Move) -> State:
     ):
         after.result = find_outcome(after)
     if after.result is not None:
-        after.phase = Phase.GAME_OVER
+        after.phase, after.mover = Phase.GAME_OVER, no_cell
     elif following is None:
         _begin_turn(after, _next_seat(after))
     else:

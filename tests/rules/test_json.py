@@ -147,7 +147,11 @@ def test_what_is_wrong_with_a_position_is_named(edit: Edit, message: str) -> Non
             {"type": "overtaking_capture", "from": {"x": 0, "y": 0}, "to": {"x": 1, "y": 0}},
             "captureTarget is None; expected a cell, unless",
         ),
-        ({"type": "process_line", "formedLines": []}, r"formedLines is \[\]; expected one line"),
+        ({"type": "process_line", "formedLines": []}, r"formedLines is \[\]; expected at least"),
+        (
+            {"type": "process_line", "formedLines": [{"positions": []}]},
+            r"formedLines\[0\]\.positions is \[\]; expected at least one cell",
+        ),
         ({"type": "process_line", "to": {"x": 0, "y": 0}}, "formedLines is None; expected a line"),
         (
             {"type": "choose_territory_option", "disconnectedRegions": [{"spaces": []}]},
@@ -256,7 +260,16 @@ def one_of_each() -> list[tuple[State, Move]]:
         phase=Phase.LINE_PROCESSING,
     )
     owing = play(hexes, MoveType.PROCESS_LINE, (3, -4), start=(0, -4))
+    buried = position(
+        """
+        a a a a . .
+        . . . . a .
+        . 2211 . 21
+        """
+    )
+    slide, whole = MoveType.RECOVERY_SLIDE, RecoveryMode.LINE_ALL
     return [
+        (buried, move(buried, slide, (4, 0), start=(4, 1), target=(1, 2), extra=whole)),
         (
             lines,
             move(lines, MoveType.CHOOSE_LINE_OPTION, (4, 0), start=(0, 0), target=(1, 0), extra=2),
@@ -271,6 +284,19 @@ def one_of_each() -> list[tuple[State, Move]]:
     [
         (
             0,
+            {
+                "type": "recovery_slide",
+                "player": 1,
+                "from": {"x": 4, "y": 1},
+                "to": {"x": 4, "y": 0},
+                "recoveryMode": "line",
+                "recoveryOption": 1,
+                "collapsePositions": [{"x": x, "y": 0} for x in range(5)],
+                "extractionStacks": ["1,2"],
+            },
+        ),
+        (
+            1,
             {
                 "type": "choose_line_option",
                 "player": 1,
@@ -287,7 +313,7 @@ def one_of_each() -> list[tuple[State, Move]]:
             },
         ),
         (
-            1,
+            2,
             {
                 "type": "process_line",
                 "player": 1,
@@ -303,7 +329,7 @@ def one_of_each() -> list[tuple[State, Move]]:
             },
         ),
         (
-            2,
+            3,
             {
                 "type": "eliminate_rings_from_stack",
                 "player": 1,

@@ -1,0 +1,276 @@
+"""Records reach everybody who should hold them, and evidence says who does. In virtual time."""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from managers.sync_planner import SyncPlanner
+from managers.sync_planner.exchange import path_exchange, path_records
+from mixins.base import P2PMixinBase
+from mixins.runtime import Runtime
+from p2p.codec import pack
+from p2p.envelope import make_record
+from p2p.events import HostOffline, HostOnline, RecordsStored
+from p2p.identity.ids import MeshId, NodeId
+from p2p.membership import Member, MemberState
+from p2p.reconcile import Receipt
+from p2p.records import Core
+from tests.managers.direct import Net
+from tests.rig import Peers, epoch_ms, in_virtual_time, rig
+from transports.base import Incoming, Reply
+
+names = [NodeId(bytes([65 + number]) * 16) for number in range(3)]
+
+
+class Producer(P2PMixinBase):
+    """Stands for the job manager, and for who tells of hosts."""
+
+    name = "producer"
+    publishes = (RecordsStored, HostOnline, HostOffline)
+
+
+def member(node: NodeId) -> Member:
+    """Describe an alive, durable member."""
+    core = Core(mesh=MeshId(bytes(8)), node=node, epoch=1, boot=bytes(8))
+    return Member(node, node.hex()[:2], MemberState.ALIVE, 0.0, (), "", True, core, None)
+
+
+def game(producer: NodeId, number: int, body: str = "good") -> bytes:
+    """Make a record that the rig takes for a game."""
+    return make_record("game", 1, "square8_2p", epoch_ms, producer, [body, number])
+
+
+@dataclasses.dataclass
+class Node:
+    """One node: its planner, and what it needs to play and gossip."""
+
+    runtime: Runtime
+    planner: SyncPlanner
+    producer: Producer
+    made: int = 0
+
+    async def play(self, count: int) -> None:
+        """Produce some games in one batch."""
+        numbers = range(self.made, self.made + count)
+        await self.producer.ingest([game(self.runtime.node, number) for number in numbers])
+        self.made += count
+
+    async def stored(self) -> int:
+        """Count the games held."""
+        counts = await self.runtime.store.read(lambda store: store.count_by_config("game"))
+        return sum(counts.values())
+
+    async def safe(self) -> tuple[int, int, int]:
+        """Return games stored, safe, and only here."""
+        safety = await self.planner.count()
+        return safety.stored, safety.safe, safety.only_here
+
+
+class Mesh:
+    """Some nodes in one process."""
+
+    def __init__(self, net: Net, nodes: list[Node]) -> None:
+        self.net = net
+        self.nodes = nodes
+
+    async def gossip(self) -> None:
+        """Let every two nodes tell each other their digests, once."""
+        for asker in self.nodes:
+            for answerer in self.nodes:
+                if asker is not answerer and answerer.runtime.node not in self.net.cut:
+                    mine, theirs = await asker.planner.offer(), await answerer.planner.offer()
+                    await asker.planner.heard(answerer.runtime.node, mine, theirs)
+                    await answerer.planner.heard(asker.runtime.node, theirs, mine)
+
+
+@contextlib.asynccontextmanager
+async def mesh(folder: Path, count: int) -> AsyncIterator[Mesh]:
+    """Start nodes that know each other."""
+    net = Net()
+    nodes: list[Node] = []
+    with contextlib.ExitStack() as stack:
+        members = [member(name) for name in names[:count]]
+        for number, name in enumerate(names[:count]):
+            place = folder / str(number)
+            place.mkdir(exist_ok=True)
+            peers = Peers(*members, durable=frozenset(names[:count]))
+            runtime = stack.enter_context(rig(place, peers=peers, seed=number, node=name))
+            planner = SyncPlanner(runtime, transport=net.transport(name))
+            nodes.append(Node(runtime, planner, Producer(runtime)))
+            net.handlers[name] = dict(planner.receive())
+            await planner.load()
+        async with trio.open_nursery() as nursery:
+            for node in nodes:
+                for loop in node.planner.loops():
+                    nursery.start_soon(loop.run)
+            yield Mesh(net, nodes)
+            nursery.cancel_scope.cancel()
+
+
+def tell(story: Callable[[], Awaitable[None]]) -> None:
+    """Run a story in virtual time."""
+    in_virtual_time(story)
+
+
+def test_what_is_produced_is_pushed_and_receipted(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 3) as at:
+            a, b, c = at.nodes
+            await a.play(5)
+            await trio.sleep(1)
+            assert [await b.stored(), await c.stored()] == [5, 5]
+            assert await a.safe() == (5, 5, 0)
+            assert {path for _, _, path in at.net.requests} == {path_records}
+
+    tell(story)
+
+
+def test_a_lone_node_knows_that_its_games_are_only_here(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 1) as at:
+            await at.nodes[0].play(3)
+            assert await at.nodes[0].safe() == (3, 0, 3)
+            assert len(await at.nodes[0].planner.only_here()) == 3
+            assert list(at.nodes[0].planner.health()) == []
+
+    tell(story)
+
+
+def test_an_unreachable_peer_gets_everything_once_it_is_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, b = at.nodes
+            at.net.cut.add(b.runtime.node)
+            await a.play(3)
+            await trio.sleep(100)
+            assert await a.safe() == (3, 0, 3)
+            assert any("not been safe" in problem for problem in a.planner.health())
+            tries = len(at.net.requests)
+            assert 3 <= tries <= 20
+            at.net.cut.clear()
+            await trio.sleep(100)
+            assert await b.stored() == 3
+            assert await a.safe() == (3, 3, 0)
+            assert list(a.planner.health()) == []
+
+    tell(story)
+
+
+def test_a_silent_peer_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 3) as at:
+            a, b, c = at.nodes
+            at.net.silent.add(b.runtime.node)
+            await a.play(3)
+            await trio.sleep(1)
+            await a.play(3)
+            await trio.sleep(1)
+            assert await c.stored() == 6
+
+    tell(story)
+
+
+def test_nodes_that_differ_exchange_until_they_do_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 3) as at:
+            at.net.cut.update(names)
+            for node, count in zip(at.nodes, (300, 20, 0), strict=True):
+                await node.play(count)
+            await trio.sleep(1)
+            at.net.cut.clear()
+            for _ in range(6):
+                await at.gossip()
+                await trio.sleep(10)
+            assert [await node.stored() for node in at.nodes] == [320, 320, 320]
+            assert [await node.safe() for node in at.nodes] == [(320, 320, 0)] * 3
+            quiet = len(at.net.requests)
+            await at.gossip()
+            await trio.sleep(10)
+            assert len(at.net.requests) == quiet
+
+    tell(story)
+
+
+def test_an_exchange_that_is_cut_keeps_what_came_and_the_next_one_ends_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, b = at.nodes
+            at.net.cut.add(b.runtime.node)
+            await a.play(3000)
+            await trio.sleep(0.5)
+            at.net.cut.clear()
+            at.net.cut_after_bytes = 150_000
+            mine, theirs = await b.planner.offer(), await a.planner.offer()
+            await b.planner.heard(a.runtime.node, mine, theirs)
+            await trio.sleep(0.4)
+            some = await b.stored()
+            at.net.cut_after_bytes = None
+            for _ in range(3):
+                await at.gossip()
+                await trio.sleep(10)
+            assert 0 < some < 3000
+            assert await b.stored() == 3000
+
+    tell(story)
+
+
+def test_an_equal_digest_proves_copies_only_if_nothing_was_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, b = at.nodes
+            await a.play(2)
+            bad = game(a.runtime.node, 99, "bad")
+            for node in at.nodes:
+                await node.runtime.store.ingest([bad], 0)
+            await trio.sleep(1)
+            mine, theirs = await b.planner.offer(), await a.planner.offer()
+            assert mine.agrees(theirs)
+            assert theirs.refused == 1
+            await b.planner.heard(a.runtime.node, mine, theirs)
+            proved = await b.runtime.store.read(lambda store: store.watermark(a.runtime.node))
+            assert proved == 0
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(200, b"\xff\xff"),
+        Reply(200, b""),
+        Reply(500, b"out of order"),
+        Reply(200, pack(Receipt(bytes(8), ()))[:-1]),
+    ],
+)
+def test_nonsense_for_a_receipt_proves_nothing(tmp_path: Path, reply: Reply) -> None:
+    async def nonsense(_: Incoming) -> Reply:
+        return reply
+
+    async def story() -> None:
+        async with mesh(tmp_path, 3) as at:
+            a, b, c = at.nodes
+            at.net.handlers[b.runtime.node] = dict.fromkeys((path_records, path_exchange), nonsense)
+            await a.play(2)
+            await trio.sleep(5)
+            assert await c.stored() == 2
+            assert await a.safe() == (2, 0, 0)
+            await at.gossip()
+            await trio.sleep(20)
+
+    tell(story)
+
+
+def test_flush_ends_as_soon_as_everything_is_safe(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, _ = at.nodes
+            await a.play(2)
+            with trio.fail_after(5):
+                await a.planner.flush()
+            assert await a.planner.only_here() == []
+
+    tell(story)
