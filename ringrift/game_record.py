@@ -78,7 +78,7 @@ class _Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Annotated[int, Meta(ge=1, le=65535)]
-    players: list[Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,31}$")]]
+    players: list[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]]
     seed: Annotated[bytes, Meta(min_length=1, max_length=seed_bytes_max)]
     moves: _Columns
     winner: int
@@ -195,7 +195,9 @@ def _check_result(config: Config, body: _Body) -> None:
 
 # The moves
 
-_cell_fields = ("origin", "target", "to")
+_cell_columns = {"from": "origin", "target": "target", "to": "to"}
+"""The columns of cells by their names in records, and the fields of moves that they hold."""
+
 _codes = bytes(MoveType)
 _codes_without = {
     field: bytes(kind for kind in MoveType if kind not in kinds)
@@ -225,7 +227,7 @@ def _encode_moves(config: Config, moves: tuple[Move, ...]) -> _Columns:
             for move in moves
             if move.type in types_with[field]
         )
-        for field in _cell_fields
+        for field in _cell_columns.values()
     )
     return _Columns(
         type=bytes(move.type for move in moves),
@@ -242,16 +244,17 @@ def _check_moves(config: Config, columns: _Columns) -> None:
         raise RecordRefused(f"no move has type {unknown[0]}")
     cells = len(board(config.board).cells)
     size = _cell_bytes(cells)
-    for field in _cell_fields:
+    for name, field in _cell_columns.items():
         column: bytes = getattr(columns, field)
-        if len(column) != size * _entries(columns, field):
-            raise RecordRefused(f"the column of {field} cells has {len(column)} bytes")
+        entries = _entries(columns, field)
+        if len(column) != size * entries:
+            raise RecordRefused(f"the column {name} has {len(column)} bytes for {entries} cells")
         if size == 1:
             beyond = bool(column.translate(None, _octets[:cells]))
         else:
             beyond = max(_numbers(column, size), default=0) >= cells
         if beyond:
-            raise RecordRefused(f"the column of {field} cells names one that {config.board} lacks")
+            raise RecordRefused(f"the column {name} names a cell that {config.board} lacks")
     if len(columns.extra) != _entries(columns, "extra") or columns.extra.translate(None, _extras):
         raise RecordRefused("the column extra has the wrong length, or a number above 4")
 
@@ -271,7 +274,7 @@ def _decode_moves(config: Config, columns: _Columns) -> Iterator[Move]:
     size = _cell_bytes(len(cells))
     origins, targets, tos = (
         (cells[number] for number in _numbers(getattr(columns, field), size))
-        for field in _cell_fields
+        for field in _cell_columns.values()
     )
     extras = iter(columns.extra)
     for kind in map(MoveType, columns.type):

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import logging
 import pathlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import trio
@@ -72,7 +72,7 @@ class Server:
 
     async def serve(
         self,
-        listeners: list[trio.SocketListener],
+        listeners: Sequence[trio.SocketListener],
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
@@ -89,7 +89,8 @@ class Server:
                         accept = functools.partial(
                             trio.serve_listeners, handler_nursery=connections
                         )
-                        nursery.start_soon(accept, self._serve_connection, listeners)
+                        for listener in listeners:
+                            nursery.start_soon(accept, self._serve_connection, [listener])
                         task_status.started()
                         await self._closing.begun.wait()
             finally:

@@ -4,6 +4,7 @@ Everything that the store answers is read from what it keeps with the rows, so t
 and views cost the same with a million records as with ten; what grows is said where it does.
 """
 
+import contextlib
 import heapq
 import itertools
 import json
@@ -26,8 +27,11 @@ from p2p.manifest import Digest
 from p2p.store import Ingested, Safety
 
 setting_chars_max = 64 * 1024
+
+page_rows = 4096
+"""How many sequences a page of `iterate_ids` covers."""
+
 _lookup_ids_max = 500
-_page_rows = 4096
 
 
 class SqliteStore:
@@ -53,8 +57,11 @@ class SqliteStore:
         """
         self._database = Database(path, new_id, connect)
         self._kinds = kinds
-        with self._database.reading() as db:
-            (self.id,) = db.execute("SELECT id FROM store").fetchone()
+        with contextlib.ExitStack() as opened:
+            opened.callback(self.close)
+            with self._database.reading() as db:
+                (self.id,) = db.execute("SELECT id FROM store").fetchone()
+            opened.pop_all()
 
     def close(self) -> None:
         """Close the file. Nothing else may be called after."""
@@ -225,7 +232,7 @@ class SqliteStore:
         Each page is a query of its own, made when it is asked for.
         """
         last = self.max_seq()
-        for seq in range(0, last, _page_rows):
+        for seq in range(0, last, page_rows):
             with self._database.reading() as db:
                 page = db.execute(
                     "SELECT records.id FROM records CROSS JOIN segments CROSS JOIN months"
@@ -233,7 +240,7 @@ class SqliteStore:
                     " AND segments.id = records.segment AND months.id = segments.month"
                     " AND months.kind = ? AND months.config = coalesce(?, months.config)"
                     " ORDER BY records.seq",
-                    (seq, min(seq + _page_rows, last), kind, config),
+                    (seq, min(seq + page_rows, last), kind, config),
                 ).fetchall()
             if page:
                 yield [id_ for (id_,) in page]

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,14 @@ from managers.sync_planner.exchange import path_exchange, path_records
 from mixins.base import P2PMixinBase
 from mixins.runtime import Runtime
 from p2p.codec import pack
-from p2p.envelope import make_record
+from p2p.envelope import Record, RecordRefused, make_record
 from p2p.events import HostOffline, HostOnline, RecordsStored
 from p2p.identity.ids import MeshId, NodeId
 from p2p.membership import Member, MemberState
 from p2p.reconcile import Receipt
 from p2p.records import Core
 from tests.managers.direct import Net
-from tests.rig import Peers, epoch_ms, in_virtual_time, rig
+from tests.rig import Peers, check_game, epoch_ms, in_virtual_time, rig
 from transports.base import Incoming, Reply
 
 names = [NodeId(bytes([65 + number]) * 16) for number in range(3)]
@@ -42,6 +42,11 @@ def member(node: NodeId) -> Member:
 def game(producer: NodeId, number: int, body: str = "good") -> bytes:
     """Make a record that the rig takes for a game."""
     return make_record("game", 1, "square8_2p", epoch_ms, producer, [body, number])
+
+
+def refuse_everything(record: Record) -> None:
+    """Refuse every game, as a node of another version might."""
+    raise RecordRefused("not to my taste")
 
 
 @dataclasses.dataclass
@@ -88,8 +93,10 @@ class Mesh:
 
 
 @contextlib.asynccontextmanager
-async def mesh(folder: Path, count: int) -> AsyncIterator[Mesh]:
-    """Start nodes that know each other."""
+async def mesh(
+    folder: Path, count: int, *, check: Mapping[int, Callable[[Record], None]] | None = None
+) -> AsyncIterator[Mesh]:
+    """Start nodes that know each other; some may check games in ways of their own."""
     net = Net()
     nodes: list[Node] = []
     with contextlib.ExitStack() as stack:
@@ -98,7 +105,10 @@ async def mesh(folder: Path, count: int) -> AsyncIterator[Mesh]:
             place = folder / str(number)
             place.mkdir(exist_ok=True)
             peers = Peers(*members, durable=frozenset(names[:count]))
-            runtime = stack.enter_context(rig(place, peers=peers, seed=number, node=name))
+            checked = (check or {}).get(number, check_game)
+            runtime = stack.enter_context(
+                rig(place, peers=peers, seed=number, node=name, check=checked)
+            )
             planner = SyncPlanner(runtime, transport=net.transport(name))
             nodes.append(Node(runtime, planner, Producer(runtime)))
             net.handlers[name] = dict(planner.receive())
@@ -272,5 +282,51 @@ def test_flush_ends_as_soon_as_everything_is_safe(tmp_path: Path) -> None:
             with trio.fail_after(5):
                 await a.planner.flush()
             assert await a.planner.only_here() == []
+
+    tell(story)
+
+
+def test_a_completed_exchange_is_evidence_without_a_further_word(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, b = at.nodes
+            at.net.cut.update(names)
+            await a.play(300)
+            await b.play(5)
+            await trio.sleep(0.5)
+            at.net.cut.clear()
+            outcome = await b.planner.exchange(member(a.runtime.node))
+            assert (outcome.given, outcome.taken) == (5, 300)
+            proved = await b.runtime.store.read(lambda store: store.watermark(a.runtime.node))
+            assert proved == 5
+            assert await b.safe() == (305, 305, 0)
+
+    tell(story)
+
+
+def test_what_a_peer_sends_it_holds(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 3) as at:
+            a, b, c = at.nodes
+            at.net.cut.add(c.runtime.node)
+            await a.play(4)
+            await trio.sleep(1)
+            at.net.cut.add(a.runtime.node)
+            at.net.cut.remove(c.runtime.node)
+            await c.planner.exchange(member(b.runtime.node))
+            safety = await c.planner.count()
+            assert (safety.stored, safety.safe) == (4, 4)
+
+    tell(story)
+
+
+def test_a_record_that_a_peer_refuses_is_not_counted_as_held_there(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2, check={1: refuse_everything}) as at:
+            a, b = at.nodes
+            await a.play(1)
+            await trio.sleep(1)
+            assert await b.stored() == 0
+            assert await a.safe() == (1, 0, 1)
 
     tell(story)

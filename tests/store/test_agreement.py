@@ -101,5 +101,5 @@ class StoreAgreesWithTheReference(RuleBasedStateMachine):
 
 TestStoreAgreesWithTheReference = StoreAgreesWithTheReference.TestCase
 TestStoreAgreesWithTheReference.settings = settings(
-    max_examples=40, stateful_step_count=15, deadline=None
+    max_examples=25, stateful_step_count=12, deadline=None
 )

@@ -49,7 +49,7 @@ class Model:
 
 
 some_batch = st.tuples(st.just("batch"), batches)
-peers = st.sampled_from(nodes[1:])
+peers = st.sampled_from(nodes)
 peer_stores = st.sampled_from([b"store--1"] * 5 + [b"store--2"])
 receipts = st.tuples(st.just("receipts"), peers, peer_stores, st.sets(st.integers(1, 12)))
 watermarks = st.tuples(st.just("watermark"), peers, peer_stores, st.integers(1, 12))

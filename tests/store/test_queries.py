@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from managers.state import store as store_module
 from managers.state.store import SqliteStore
 from p2p.envelope import Segment, record_id
 from p2p.identity.ids import NodeId
@@ -63,13 +64,15 @@ def test_held_records_are_counted_summed_and_listed_by_kind_and_config(store: Sq
     assert list(store.iterate_ids("never_seen")) == []
 
 
-def test_a_listing_ends_with_what_was_there_when_it_began(store: SqliteStore) -> None:
-    store.ingest(numbered(2), 0)
+def test_a_listing_ends_with_what_was_there_when_it_began(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "page_rows", 2)
+    ids = [row.id for row in store.ingest(numbered(3), 0).stored]
     listing = store.iterate_ids("game")
-    first = next(listing)
-    store.ingest([game(1)], 0)
-    assert len(first) == 2
-    assert list(listing) == []
+    assert next(listing) == ids[:2]
+    store.ingest([game(1), game(2)], 0)
+    assert list(listing) == [ids[2:]]
 
 
 def test_settings_survive_and_nothing_large_is_one(store: SqliteStore, tmp_path: Path) -> None:

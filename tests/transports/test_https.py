@@ -301,7 +301,7 @@ async def test_an_impostor_is_told_that_his_name_is_not_his_keys(mesh: Mesh) -> 
         member_serving(mesh, unwelcome) as (member, address),
         transport_of(mesh, cheat) as transport,
     ):
-        with pytest.raises(Refused, match="the peer refused us: .* its own key's name"):
+        with pytest.raises(Refused, match=r"the peer refused us: .* its own key's name"):
             await ask(transport, member, address)
 
 
