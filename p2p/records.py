@@ -113,10 +113,16 @@ def sign_status(key: Ed25519PrivateKey, mesh: MeshId, status: Status) -> Signed:
 
 
 def _sign(key: Ed25519PrivateKey, domain: str, mesh: MeshId, record: Core | Status) -> Signed:
-    payload = canonical(msgspec.to_builtins(record, builtin_types=(bytes,)))
-    unpack(payload, type(record), bytes_max=payload_bytes_max)
+    payload = payload_of(record)
     public_key = key.public_key().public_bytes_raw()
     return Signed(payload, public_key, sign(key, domain, mesh, payload))
+
+
+def payload_of(record: Core | Status) -> bytes:
+    """Return what is signed of a record. Raises `ValueError` naming what is out of bounds."""
+    payload = canonical(msgspec.to_builtins(record, builtin_types=(bytes,)))
+    unpack(payload, type(record), bytes_max=payload_bytes_max)
+    return payload
 
 
 def read_core(signed: Signed, mesh: MeshId) -> Core:

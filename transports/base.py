@@ -40,7 +40,8 @@ Body: TypeAlias = bytes | AsyncIterable[bytes]
 """What is sent: all at once, or piece by piece. A generator is closed by whoever sends it."""
 
 
-_host_pattern = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?")
+_label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_host_pattern = re.compile(rf"(?=.{{1,253}}\Z){_label}(\.{_label})*\.?")
 
 
 class TransportError(Exception):

@@ -12,6 +12,9 @@ from transports.base import BadAnswer, Body, Interrupted
 from transports.dial import DialBackend, Dialler
 from transports.limits import Limits
 
+_piece_bytes = 256 * 1024
+"""What is encrypted of a body at once."""
+
 
 class PeerPool:
     """The connections to one node, or to whoever answers an introduction."""
@@ -115,17 +118,17 @@ class RequestStream(httpx.AsyncByteStream):
     """A request's body; no generator, which httpcore would leave half-way when it fails."""
 
     def __init__(self, body: Body) -> None:
-        self._body = aiter(body) if isinstance(body, AsyncIterable) else None
-        self._rest = body if isinstance(body, bytes) else b""
+        self._pieces = aiter(body) if isinstance(body, AsyncIterable) else None
+        self._whole = memoryview(body if isinstance(body, bytes) else b"")
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self if self._body is None else self._body
+        return self if self._pieces is None else self._pieces
 
     async def __anext__(self) -> bytes:
-        rest, self._rest = self._rest, b""
-        if not rest:
+        piece, self._whole = self._whole[:_piece_bytes], self._whole[_piece_bytes:]
+        if not piece:
             raise StopAsyncIteration
-        return rest
+        return bytes(piece)
 
 
 class AnswerStream(httpx.AsyncByteStream):

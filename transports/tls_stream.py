@@ -62,7 +62,9 @@ class TlsStream(trio.abc.HalfCloseableStream):
             try:
                 return self._read(max_bytes or _receive_bytes)
             except ssl.SSLWantReadError:
-                await self._flush()
+                # Whoever sends also sends what reading has brought up, so we never wait for him.
+                if not self._sending.locked():
+                    await self._flush()
                 await self._fill()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
@@ -111,7 +113,7 @@ class TlsStream(trio.abc.HalfCloseableStream):
 
     async def _flush(self) -> None:
         async with self._sending:
-            if data := self._outgoing.read():
+            while data := self._outgoing.read():
                 await self._socket.send_all(data)
 
     async def _fill(self) -> None:

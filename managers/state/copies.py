@@ -1,7 +1,8 @@
 """Who else holds what: the evidence, and what follows from it.
 
 A peer's evidence is a watermark - it holds all our rows up to there - and receipts for single rows
-above. All of it is void once the peer's store id changes, for then its disk may have been lost.
+above, never below, so that no copy counts twice. All of it is void once the peer's store id
+changes, for then its disk may have been lost.
 
 A record is *safe* when max(1, min(2, M)) of the M durable members besides its producer hold it.
 Whatever lies below enough watermarks is safe at once, so only the rows above are looked at.
@@ -46,13 +47,11 @@ class Want:
     def lacking(self) -> str:
         """SQL for the rows of a stream, above a sequence, that have fewer copies than wanted."""
         rows = ", ".join(str(holder.row) for holder in self.holders)
+        above = [holder.watermark for holder in self.holders if holder.watermark > self.floor]
         return f"""
             FROM records AS r WHERE r.stream = ? AND r.refused = 0 AND r.seq > ? AND (
-                SELECT count(*) FROM holders AS h WHERE h.id IN ({rows}) AND (
-                    h.watermark >= r.seq
-                    OR EXISTS (SELECT 1 FROM receipts WHERE seq = r.seq AND holder = h.id)
-                )
-            ) < {self.copies}
+                SELECT count(*) FROM receipts WHERE seq = r.seq AND holder IN ({rows})
+            ) {"".join(f" + (r.seq <= {watermark})" for watermark in above)} < {self.copies}
         """
 
 

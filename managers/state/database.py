@@ -22,6 +22,8 @@ _writer_pragmas = (
     "checkpoint_fullfsync = 1",
     "busy_timeout = 5000",
     "cache_size = -16384",  # KiB
+    # 64 MiB of log: a checkpoint writes a page once that many batches have changed.
+    "wal_autocheckpoint = 4000",
     "journal_size_limit = 67108864",
 )
 _reader_pragmas = (

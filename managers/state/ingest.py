@@ -26,8 +26,8 @@ from p2p.kinds import Kinds
 from p2p.manifest import month_key, segment_key
 from p2p.store import Ingested, Refusal, Stored
 
-_Row = tuple[int, int, int, int, RecordId]
-"""A row of `records`: seq, segment, stream, refused, id."""
+_Row = tuple[int, int, int, RecordId]
+"""A new row of `records`: seq, segment, stream, id."""
 
 
 class Intake:
@@ -86,14 +86,13 @@ class Intake:
 
     def _insert(self) -> list[_Row]:
         """Offer all readable records to the table; return the rows it did not have."""
-        segment_row = functools.cache(functools.partial(_segment_row, self._db))
-        stream_row = functools.cache(functools.partial(_stream_row, self._db))
+        place = functools.cache(functools.partial(_place, self._db))
         (latest,) = self._db.execute("SELECT latest FROM store").fetchone()
         rows = [
-            (seq, segment_row(record.segment), stream_row(record.kind, record.producer), 0, id_)
+            (seq, *place(record.segment, record.producer), id_)
             for seq, (id_, record) in enumerate(self._records.items(), start=latest + 1)
         ]
-        taken = self._db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", rows)
+        taken = self._db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?, 0, ?)", rows)
         if taken.rowcount == len(rows):
             return rows
         added = {
@@ -105,7 +104,7 @@ class Intake:
         return [row for row in rows if row[0] in added]
 
     def _recognise(self, row: _Row) -> None:
-        _, segment, _, _, id_ = row
+        _, segment, _, id_ = row
         (refused,) = self._db.execute(
             "SELECT refused FROM records WHERE segment = ? AND id = ?", (segment, id_)
         ).fetchone()
@@ -117,7 +116,7 @@ class Intake:
         known: defaultdict[int, list[RecordId]] = defaultdict(list)
         refused: defaultdict[int, list[RecordId]] = defaultdict(list)
         held: defaultdict[int, int] = defaultdict(int)
-        for seq, segment, stream, _, id_ in rows:
+        for seq, segment, stream, id_ in rows:
             record = self._records[id_]
             known[segment].append(id_)
             try:
@@ -139,13 +138,12 @@ class Intake:
         digests.add(self._db, known, refused)
 
 
-def _segment_row(db: sqlite3.Connection, segment: Segment) -> int:
-    month = _row(db, "months", kind=segment.kind, config=segment.config, key=month_key(segment))
-    return _row(db, "segments", month=month, day=segment.day, key=segment_key(segment))
-
-
-def _stream_row(db: sqlite3.Connection, kind: str, producer: NodeId) -> int:
-    return _row(db, "streams", kind=kind, producer=producer)
+def _place(db: sqlite3.Connection, segment: Segment, producer: NodeId) -> tuple[int, int]:
+    """Find or make the rows of a segment and of a producer's stream."""
+    kind = segment.kind
+    month = _row(db, "months", kind=kind, config=segment.config, key=month_key(segment))
+    row = _row(db, "segments", month=month, day=segment.day, key=segment_key(segment))
+    return row, _row(db, "streams", kind=kind, producer=producer)
 
 
 def _row(db: sqlite3.Connection, table: str, **names: object) -> int:

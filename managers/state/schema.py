@@ -113,7 +113,8 @@ _version_1 = (
         body BLOB NOT NULL
     )
     """,
-    # Peers that are known to hold some of our records: all up to `watermark`, and the receipts.
+    # Peers that are known to hold some of our records: all up to `watermark`, and single
+    # ones above it, for which there are receipts.
     """
     CREATE TABLE holders (
         id INTEGER PRIMARY KEY,

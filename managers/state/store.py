@@ -159,18 +159,7 @@ class SqliteStore:
         At most `limit`, and at most `bytes_max` bytes of records but always one if there is one.
         """
         with self._database.reading() as db:
-            streams = db.execute("SELECT id FROM streams WHERE producer = ?", (producer,))
-            rows = heapq.merge(
-                *(
-                    db.execute(
-                        "SELECT seq, id FROM records"
-                        " WHERE stream = ? AND refused = 0 AND seq > ? ORDER BY seq LIMIT ?",
-                        (stream, seq, limit),
-                    )
-                    for (stream,) in streams.fetchall()
-                )
-            )
-            return list(_with_bodies(db, itertools.islice(rows, limit), bytes_max))
+            return _own_after(db, producer, seq, limit, bytes_max)
 
     def watermark(self, peer: NodeId) -> int:
         """Return the sequence up to which the peer holds all our rows; 0 if nothing is known."""
@@ -297,14 +286,24 @@ def _held(
                 yield id_, value
 
 
-def _with_bodies(
-    db: sqlite3.Connection, rows: Iterable[tuple[int, RecordId]], bytes_max: int
-) -> Iterator[tuple[int, RecordId, bytes]]:
-    """Add their bodies to rows, as many as fit into `bytes_max`, but at least one."""
+def _own_after(
+    db: sqlite3.Connection, producer: NodeId, seq: int, limit: int, bytes_max: int
+) -> list[tuple[int, RecordId, bytes]]:
+    streams = db.execute("SELECT id FROM streams WHERE producer = ?", (producer,)).fetchall()
+    by_stream = [
+        db.execute(
+            "SELECT seq, id FROM records"
+            " WHERE stream = ? AND refused = 0 AND seq > ? ORDER BY seq LIMIT ?",
+            (stream, seq, limit),
+        )
+        for (stream,) in streams
+    ]
+    found: list[tuple[int, RecordId, bytes]] = []
     size = 0
-    for position, (seq, id_) in enumerate(rows):
-        (body,) = db.execute("SELECT body FROM bodies WHERE seq = ?", (seq,)).fetchone()
+    for at, id_ in itertools.islice(heapq.merge(*by_stream), limit):
+        (body,) = db.execute("SELECT body FROM bodies WHERE seq = ?", (at,)).fetchone()
         size += len(body)
-        if size > bytes_max and position > 0:
-            return
-        yield seq, id_, body
+        if found and size > bytes_max:
+            break
+        found.append((at, id_, body))
+    return found

@@ -49,10 +49,9 @@ class Exchanges:
     """All exchanges of this node; at most one is under way with any peer."""
 
     def __init__(
-        self, directory: Directory, me: NodeId, boot: bytes, *, news_s: float, strangers_max: int
+        self, directory: Directory, boot: bytes, *, news_s: float, strangers_max: int
     ) -> None:
         self._directory = directory
-        self._me = me
         self._boot = boot
         self._news_s = news_s
         self._strangers_max = strangers_max
@@ -109,12 +108,12 @@ class Exchanges:
         if not request.want:
             self._directory.add_news(parcel, peer, talk.told, now_s - self._news_s)
             talk.told = self._directory.changes  # if the answer is lost, roots will differ
-        card = self._directory.get(peer)
-        if card is not None and card.core.boot != request.boot:
-            parcel.add(card, core=True, status=False)  # it has lost its disk, or has a double
         page = None
         if request.root != self._directory.root and not request.want and not parcel:
             page = self._next_page(talk)
+        card = self._directory.get(peer)
+        if card is not None and card.core.boot != request.boot:
+            parcel.add(card, core=True, status=False)  # it may have lost its disk, or have a double
         return SyncAnswer(
             self._boot, self._directory.root, page, tuple(parcel.cores), tuple(parcel.statuses)
         )

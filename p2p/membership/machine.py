@@ -71,7 +71,6 @@ class Membership:
         self._registry = Registry(self._owner, self._directory, self._peers, config, now_s)
         self._exchanges = Exchanges(
             self._directory,
-            core.node,
             core.boot,
             news_s=config.news_s,
             strangers_max=config.strangers_max,
@@ -95,15 +94,15 @@ class Membership:
         """Do what is due."""
         self._advance(now_s)
         if not self._owner.core.leaving:
+            for node in self._peers.outdated(now_s):
+                self._registry.forget(node)
+                self._exchanges.forget(node)
             if self._owner.sign_due_status(now_s):
                 self._registry.publish_status()
             self._probe()
             for address in self._seeds.due(now_s, self._is_here):
                 message = JoinRequest(self._owner.core_signed, self._owner.status_signed)
                 self._send.append(Contact(address, message, self._config.timeout_s_max))
-            for node in self._peers.outdated(now_s):
-                self._registry.forget(node)
-                self._exchanges.forget(node)
         return self._effects()
 
     def receive(
@@ -235,6 +234,11 @@ class Membership:
         return self._effects()
 
     # -- What can be seen
+
+    @property
+    def wake_at_s(self) -> float:
+        """When `tick` is due: that of the latest `Effects`, whichever were carried out last."""
+        return self._wake_at_s
 
     @property
     def root(self) -> bytes:

@@ -2,7 +2,8 @@
 
 A `SyncRequest` and its `SyncAnswer` are probe, acknowledgement and exchange of records in one.
 Equal roots end it; otherwise the answer lists what its sender holds, and the asker's next request
-brings what the answerer lacks and names what it wants itself. `docs/membership.md` tells more.
+brings what the answerer lacks and names what it wants itself; `p2p.membership.exchanges` shows the
+course.
 """
 
 from typing import Annotated
@@ -28,7 +29,7 @@ records_bytes_max = 40 * 1024
 sync_bytes_max = 56 * 1024
 """No request or answer is larger: in a message of 64 KiB there is room for another part."""
 
-assert digests_max * digest_bytes_max + 256 <= sync_bytes_max
+assert digests_max * digest_bytes_max + signed_bytes_max + 256 <= sync_bytes_max
 assert wants_max * digest_bytes_max + records_bytes_max + 256 <= sync_bytes_max
 assert signed_bytes_max <= records_bytes_max
 

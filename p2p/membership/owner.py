@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from p2p.codec import canonical
 from p2p.identity.signing import key_id
-from p2p.records import Address, Core, Signed, Status, Value, sign_core, sign_status
+from p2p.records import Address, Core, Signed, Status, Value, payload_of, sign_core, sign_status
 
 
 class Owner:
@@ -74,8 +74,8 @@ class Owner:
 
         Values equal to those last signed withdraw what was proposed since.
         """
+        payload_of(Status(self.core.node, self.core.epoch, 1, dict(values)))
         unchanged = self.status is not None and canonical(self.status.values) == canonical(values)
-        sign_status(self._key, self.core.mesh, Status(self.core.node, 1, 1, dict(values)))
         self._proposed = None if unchanged else dict(values)
 
     @property

@@ -50,9 +50,6 @@ class Peers:
         self._turns: collections.deque[NodeId] = collections.deque()
         self._changes: list[MemberChanged] = []
 
-    def __len__(self) -> int:
-        return len(self._peers)
-
     def __getitem__(self, node: NodeId) -> Peer:
         return self._peers[node]
 

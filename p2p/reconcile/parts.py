@@ -63,7 +63,7 @@ def leaf_table(leaves: Iterable[Digest], salt: bytes) -> bytes:
 
 
 def bits_to_cut(count: int) -> int:
-    """Return how many more bits leave about `part_ids_aim` or fewer ids, of `count`, in a part."""
+    """Return by how many bits to cut a part of `count` ids, at least 1, to reach `part_ids_aim`."""
     return min(((count - 1) // part_ids_aim).bit_length(), _claim_bits_max)
 
 

@@ -336,8 +336,6 @@ def _begin_turn(state: State, seat: int) -> None:
     state.player = seat
     state.phase = Phase.RING_PLACEMENT
     state.turn += 1
-    state.mover = no_cell
-    state.owed = Owed.NOTHING
     state.recovered = state.changed = False
     state.result = last_one_standing(state)
     if state.result is not None:

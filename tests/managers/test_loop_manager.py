@@ -68,7 +68,7 @@ def test_a_failing_loop_comes_back_ever_later_and_others_go_on(
     fragile, _, _ = supervised(tmp_path, 600)
     waits = [later - earlier for earlier, later in itertools.pairwise(fragile.starts_s)]
     assert waits[0] < 1
-    assert all(later > earlier for earlier, later in itertools.pairwise(waits))
+    assert all(later > earlier for earlier, later in itertools.pairwise(waits[:6]))
     assert 45 < max(waits) < 75
     assert fragile.ticks >= 599
     assert "loop fails failed" in caplog.text

@@ -57,6 +57,7 @@ def make_core(
     leaving: bool = False,
     durable: bool = True,
     addresses: tuple[Address, ...] | None = None,
+    zone: str = "home",
 ) -> Core:
     """Return a Core as a real box would have it, in size and content."""
     return Core(
@@ -70,7 +71,7 @@ def make_core(
         durable=durable,
         addresses=(make_address(number),) if addresses is None else addresses,
         roles=("selfplay",),
-        zone="provider-1/eu-west",
+        zone=zone,
         name=f"box-{number}",
         software="0.1.0",
         capabilities={"cores": "16", "gpu": "none"},

@@ -1,6 +1,7 @@
 """Whatever two stores know, exchanges leave both with all of it, and move nothing twice."""
 
 import random
+from collections.abc import Sequence
 from unittest import mock
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from p2p.envelope import Record, RecordId, RecordRefused, record_id
 from p2p.kinds import Kind, Kinds
-from p2p.reconcile import initiator, ping
+from p2p.manifest import SegmentKey
+from p2p.reconcile import Ask, Initiator, Push, Responder, initiator, ping
 from p2p.reconcile.messages import (
     ExactAnswer,
     ExactRequest,
@@ -17,7 +19,7 @@ from p2p.reconcile.messages import (
     SegmentsAnswer,
     SegmentsRequest,
 )
-from tests.reconcile.peers import Course, Cut, Peer, exchange, make, names_that_collide
+from tests.reconcile.peers import Course, Cut, IndexedView, Peer, exchange, make, names_that_collide
 
 rngs = st.integers(0, 2**32).map(random.Random)
 
@@ -80,6 +82,27 @@ def test_what_the_peer_has_nothing_of_is_pushed_without_asking() -> None:
     seen = exchange(ours, theirs, random.Random(1))
     assert seen.outcome.requests == 1
     assert theirs.known == ours.known
+
+
+def test_ids_are_read_no_faster_than_they_are_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = Peer(1, map(make, range(2500)))
+    read: list[RecordId] = []
+    honest = IndexedView.ids
+
+    def counted(view: IndexedView, segment: SegmentKey, leaf: int) -> Sequence[RecordId]:
+        found = honest(view, segment, leaf)
+        read.extend(found)
+        return found
+
+    monkeypatch.setattr(IndexedView, "ids", counted)
+    machine = Initiator(ours.view(), random.Random(1))
+    step = machine.next()
+    assert isinstance(step, Ask)
+    machine.receive(Responder(Peer(2)).answer(step.request).answer)
+    step = machine.next()
+    assert isinstance(step, Push)
+    assert len(step.ids) == 2048
+    assert len(read) < 2048 + 50
 
 
 def test_a_newcomer_takes_a_large_store_a_few_thousand_records_at_a_time() -> None:
@@ -257,9 +280,10 @@ def test_small_pages_and_small_answers_move_the_same_records(
     assert ours.known == theirs.known
 
 
-def test_a_part_with_too_many_ids_for_an_answer_is_cut_smaller() -> None:
+@pytest.mark.parametrize("ids_per_answer", [30, 2])
+def test_a_part_with_too_many_ids_for_an_answer_is_cut_smaller(ids_per_answer: int) -> None:
     ours, theirs = differing(shared=200, ours=1, theirs=1, segments=1)
-    seen = exchange(ours, theirs, random.Random(1), ids_per_answer=30)
+    seen = exchange(ours, theirs, random.Random(1), ids_per_answer=ids_per_answer)
     assert any(isinstance(answer, ExactAnswer) and answer.done == 0 for answer in seen.answers)
     assert ours.known == theirs.known
     assert len(seen.given) == len(seen.taken) == 1
@@ -354,7 +378,7 @@ def test_salts_are_fresh_for_every_request() -> None:
 
 
 def test_steps_out_of_turn_are_our_own_fault() -> None:
-    machine = initiator.Initiator(Peer(1).view(), random.Random(1))
+    machine = Initiator(Peer(1).view(), random.Random(1))
     with pytest.raises(RuntimeError, match="no request awaits"):
         machine.receive(b"")
     machine.next()

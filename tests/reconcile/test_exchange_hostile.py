@@ -160,6 +160,7 @@ def test_a_snapshot_that_changes_between_pages_ends_the_exchange() -> None:
         (pack(Receipt(b"renewed!")), "another store"),
         (pack(Receipt((2).to_bytes(8, "big"), (Refused(5, ""),))), "refuses record 5 of 5"),
     ],
+    ids=["rubbish", "another store", "not pushed"],
 )
 def test_a_bad_receipt_proves_nothing_and_ends_the_exchange(receipt: bytes, reason: str) -> None:
     ours = Peer(1, map(make, range(5)))

@@ -1,5 +1,7 @@
 """Frames come out of a stream as they went in, however it is cut; nothing else does."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +76,16 @@ def test_a_frame_may_be_as_large_as_the_limit_and_no_larger() -> None:
     assert Frames(3).feed(frame(b"abc")) == [b"abc"]
     with pytest.raises(FrameTooLarge):
         Frames(2).feed(frame(b"abc"))
+
+
+def test_what_follows_a_fault_is_not_kept() -> None:
+    decoder = Frames(3)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            with pytest.raises(FrameTooLarge):
+                decoder.feed(b"\xff" * 65_536)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1024 * 1024

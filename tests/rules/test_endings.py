@@ -20,7 +20,7 @@ from ringrift.rules import (
     outcome,
 )
 from ringrift.rules.endings import find_outcome, make_outcome
-from tests.rules.boards import play, position, square8_2p
+from tests.rules.boards import nobody, play, position, square8_2p
 
 STEP = MoveType.MOVE_STACK
 square8_3p, square8_4p = Config("square8", 3), Config("square8", 4)
@@ -120,11 +120,17 @@ idle = """
 
 
 def after_turn_of(
-    player: int, streaks: Sequence[int], drawing: str, config: Config = square8_2p, rounds: int = 3
+    player: int,
+    streaks: Sequence[int],
+    drawing: str,
+    config: Config = square8_2p,
+    *,
+    rounds: int = 3,
+    hand: Sequence[int] = nobody,
 ) -> State:
     """Return the start of the next turn, with what is known of earlier ones."""
     phase, rules = Phase.TERRITORY_PROCESSING, RuleSet(lps_rounds=rounds)
-    state = position(drawing, config, player=player, phase=phase, rules=rules)
+    state = position(drawing, config, player=player, phase=phase, rules=rules, hand=hand)
     state.streak = [0, *streaks]
     state.changed = True
     return play(state, MoveType.NO_TERRITORY_ACTION)
@@ -147,6 +153,7 @@ def test_the_host_may_ask_for_another_number_of_rounds() -> None:
 
 def test_an_opponent_who_can_act_again_stops_the_count() -> None:
     assert won(after_turn_of(1, (-3, 3), f"{idle.rstrip()}\n1")) is None
+    assert won(after_turn_of(1, (-3, 3), idle, hand=(1, 0))) is None
 
 
 def test_who_cannot_act_now_does_not_win() -> None:

@@ -20,6 +20,7 @@ def line_of_four(rest: str) -> State:
 def test_an_exact_line_collapses_and_costs_one_ring_of_any_own_stack() -> None:
     state = line_of_four(". . 112 1 2")
     assert kinds(state) == {PROCESS, CHOOSE}
+    assert len(legal_moves(state)) == 2
     state = play(state, PROCESS, (3, 0), start=(0, 0))
     assert looks_like(state, "A A A A\n. . 112 1 2")
     assert kinds(state) == {PAY}

@@ -92,9 +92,9 @@ def test_two_rings_may_capture_where_one_and_three_cannot() -> None:
 
 
 def test_a_stack_that_would_grow_too_high_to_move_takes_no_ring() -> None:
-    state = position("222222 . . . . . 1", phase=START, hand=(5, 5))
+    state = position("222222\n. . 1", phase=START, hand=(5, 5))
     assert counts(state, (0, 0)) == {1}
-    state = position("2222222 . . . . . 1", phase=START, hand=(5, 5))
+    state = position("2222222\n. . 1", phase=START, hand=(5, 5))
     assert counts(state, (0, 0)) == set()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ringrift.rules import Config, IllegalMove, MoveType, Phase, State, legal_moves
 from ringrift.rules.moves import RecoveryMode
-from tests.rules.boards import XY, kinds, looks_like, options, play, position
+from tests.rules.boards import XY, kinds, landings, looks_like, options, play, position
 
 SLIDE = MoveType.RECOVERY_SLIDE
 SKIP = MoveType.SKIP_RECOVERY
@@ -137,6 +137,17 @@ def test_a_strike_may_be_paid_from_the_stack_that_is_struck() -> None:
     assert state.eliminated[1:] == [2, 0]
 
 
+def test_a_strike_makes_no_line() -> None:
+    state = position(
+        """
+        a a a 2211 .
+        . . . .    a
+        """
+    )
+    assert ((4, 1), (3, 0), (3, 0), STRIKE) in offers(state)
+    assert not {ALL, PART} & {mode for *_, mode in offers(state)}
+
+
 def test_where_a_line_can_be_made_nothing_else_is_offered() -> None:
     state = position(
         """
@@ -197,6 +208,21 @@ def test_after_a_slide_a_region_is_paid_with_a_buried_ring_of_any_stack_outside(
     state = play(state, MoveType.ELIMINATE_RINGS_FROM_STACK, (3, 2))
     assert looks_like(state, "A A . . .\nA A . . .\nA . . 22 2")
     assert state.eliminated[1] == 2
+
+
+def test_a_ring_that_a_strike_has_freed_is_not_buried_and_cannot_pay() -> None:
+    state = position(". a . . 121\na . 1 21 2", phase=Phase.TERRITORY_PROCESSING, hand=(0, 3))
+    state.recovered = state.changed = True
+    state = play(state, MoveType.CHOOSE_TERRITORY_OPTION, (0, 0), extra=1)
+    assert landings(state, MoveType.ELIMINATE_RINGS_FROM_STACK) == {(4, 0), (3, 1)}
+
+
+def test_the_next_turn_knows_nothing_of_the_slide() -> None:
+    state = slide(position("a . 2211 . 2", hand=(0, 1)), (0, 0), (1, 0), (2, 0), FALLBACK)
+    assert (state.recovered, state.changed) == (True, True)
+    for kind in (MoveType.NO_LINE_ACTION, MoveType.NO_TERRITORY_ACTION):
+        state = play(state, kind)
+    assert (state.player, state.recovered, state.changed) == (2, False, False)
 
 
 def test_after_a_slide_a_region_needs_a_buried_ring_outside_it() -> None:

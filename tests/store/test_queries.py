@@ -150,6 +150,18 @@ questions: dict[str, Callable[[SqliteStore], object]] = {
 }
 
 
+@pytest.mark.parametrize("name", questions)
+def test_no_answer_leaves_a_transaction_open(tmp_path: Path, name: str) -> None:
+    meter = Meter(tmp_path / "store.db")
+    with contextlib.closing(open_store(meter.path, connect=meter.connect)) as store:
+        store.ingest(numbered(20), 0)
+        questions[name](store)
+        writer, _ = meter.connections
+        writer.execute("PRAGMA busy_timeout = 0")
+        (busy, _, _) = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert not busy
+
+
 def test_answers_cost_the_same_however_much_is_held(tmp_path: Path) -> None:
     few, many = (costs(tmp_path / f"{count}.db", count) for count in (1000, 8000))
     assert {name: (few[name], many[name]) for name in few if many[name] > 1.1 * few[name]} == {}

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from transports.base import Address, Inflow, Interrupted, TooLarge
 from transports.limits import Limits
 
-names = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?", fullmatch=True)
+labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+names = st.lists(labels, min_size=1, max_size=3).map(".".join)
 hosts = st.one_of(names, st.ip_addresses().map(str))
 
 
@@ -30,7 +31,7 @@ def test_brackets_need_no_port(host: str) -> None:
     assert Address.parse(f"[{host}]", 8770) == Address(host, 8770)
 
 
-@given(st.text(max_size=40))
+@given(st.one_of(st.text(max_size=40), st.text("a.-[]:1", max_size=80)))
 def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
     try:
         address = Address.parse(text, 8770)
@@ -39,6 +40,8 @@ def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
     assert 0 <= address.port <= 65535
     if ":" in address.host:
         ipaddress.IPv6Address(address.host)
+    else:
+        address.host.encode("idna")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,10 @@ def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
         ("[seed]:1", "host name"),
         ("::1:2:3:4:5:6:7:8:9", "8 colons"),
         ("[fe80::1%eth0]:1", "zone"),
-        ("x" * 256, "host name"),
+        ("x" * 64, "host name"),
+        ("x." * 127, "host name"),
+        ("seed..host", "host name"),
+        ("seed\n", "host name"),
         ("-x", "host name"),
     ],
 )

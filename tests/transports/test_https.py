@@ -6,7 +6,7 @@ import logging
 import pathlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 import trio
@@ -48,20 +48,28 @@ def mesh(tmp_path: pathlib.Path) -> Mesh:
     return Mesh(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def village(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mesh, list[Member]]:
+    """A mesh whose members outlive a test: to make one takes longer than most tests."""
+    mesh = Mesh(tmp_path_factory.mktemp("village"))
+    return mesh, [mesh.member() for _ in range(4)]
+
+
 @pytest.fixture
-def network(mesh: Mesh) -> Network:
-    return Loopback(mesh)
+def network(village: tuple[Mesh, list[Member]]) -> Network:
+    return Loopback(*village)
 
 
 class Loopback:
     """Nodes of one mesh on this box."""
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, members: Sequence[Member]) -> None:
         self._mesh = mesh
+        self._members = iter(members)
 
     @contextlib.asynccontextmanager
     async def node(self) -> AsyncIterator[Node]:
-        member = self._mesh.member()
+        member = next(self._members)
         async with transport_of(self._mesh, member, listens=True) as transport:
             yield Node(member.id, transport)
 
@@ -134,9 +142,10 @@ class Visitors:
         try:
             while data := await stream.receive_some():
                 self.heard += data
-                if not self._answer:
-                    return
-                await stream.send_all(self._answer)
+                if self.heard.endswith(b"secret"):
+                    if not self._answer:
+                        return
+                    await stream.send_all(self._answer)
         finally:
             self.left.set()
 
@@ -318,6 +327,19 @@ async def test_who_does_not_speak_tls_is_hung_up_on(
                 heard += data
     assert b"HTTP" not in heard
     assert all(record.levelno < logging.WARNING for record in caplog.records)
+
+
+async def test_who_leaves_within_the_handshake_is_not_missed(
+    mesh: Mesh, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "transports")
+    async with member_serving(mesh, unwelcome) as (_, address):
+        await (await trio.open_tcp_stream(address.host, address.port)).aclose()
+        while not caplog.records:
+            await trio.lowlevel.checkpoint()
+    (record,) = caplog.records
+    assert record.levelno == logging.DEBUG
+    assert "left within the handshake" in record.getMessage()
 
 
 async def test_an_older_tls_is_refused(mesh: Mesh) -> None:

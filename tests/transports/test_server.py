@@ -138,6 +138,12 @@ def test_a_file_in_the_sockets_place_is_left_alone(path: pathlib.Path) -> None:
     assert path.read_text() == "precious"
 
 
+@pytest.mark.parametrize("name", ["missing/agent.sock", "x" * 200])
+async def test_a_socket_that_cannot_be_made_is_said_to_be(path: pathlib.Path, name: str) -> None:
+    with pytest.raises(OSError, match=r"No such file|too long"):
+        await serve_unix(path.parent / name, nothing)
+
+
 # Listening
 
 
