@@ -7,6 +7,7 @@ walked down to, and equality at any level ends the walk. `docs/manifests.md` tel
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 from collections.abc import Iterable
 from typing import NewType
@@ -25,6 +26,7 @@ leaf_bits_stored = 8
 """Leaves are kept at this depth; finer ones are computed from the ids when a leaf is large."""
 
 _modulus = 1 << 256
+_keys_kept = 4096
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,12 +59,14 @@ class Digest:
         return hashlib.sha256(content).digest()[:size]
 
 
+@functools.lru_cache(maxsize=_keys_kept)
 def segment_key(segment: Segment) -> SegmentKey:
     """Return the name of a segment on the wire."""
     name = canonical([segment.kind, segment.config, segment.day])
     return SegmentKey(hashlib.sha256(name).digest()[:key_bytes])
 
 
+@functools.lru_cache(maxsize=_keys_kept)
 def month_key(segment: Segment) -> MonthKey:
     """Return the name on the wire of the month that a segment belongs to."""
     day = datetime.date(1970, 1, 1) + datetime.timedelta(days=segment.day)

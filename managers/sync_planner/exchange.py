@@ -14,6 +14,7 @@ from collections.abc import (
 
 from managers.sync_planner.bulk import framed, frames_in
 from mixins.database import Database
+from p2p.codec import MalformedMessage
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
 from p2p.reconcile import Ask, Done, Initiator, Outcome, Push, push_bytes_max
@@ -94,19 +95,22 @@ class Exchange:
 
     async def _ask(self, request: bytes) -> None:
         async with self._link.ask(request) as batches:
-            head: bytes | None = None
+            following: int | None = None
             async for batch in batches:
-                if head is None:
-                    head, *batch = batch
-                    await self._store.read(functools.partial(self._receive, answer=head))
+                if following is None:
+                    answer, *batch = batch
+                    following = await self._receive(answer)
+                following -= len(batch)
+                if following < 0:
+                    raise MalformedMessage("more records than the answer speaks of")
                 if batch:
                     await self._take(self._peer_store(), batch)
                     self._machine.received(len(batch))
-        if head is None:
+        if following is None:
             raise BadAnswer("an empty answer")
 
-    def _receive(self, _store: NodeStore, *, answer: bytes) -> None:
-        self._machine.receive(answer)
+    async def _receive(self, answer: bytes) -> int:
+        return await self._store.read(lambda _: self._machine.receive(answer))
 
     async def _push(self, batch: Mapping[RecordId, bytes]) -> None:
         receipt = await self._link.push(batch.values())

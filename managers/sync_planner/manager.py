@@ -40,7 +40,7 @@ from p2p.reconcile import (
     push_records_max,
     receipt,
 )
-from p2p.store import Safety
+from p2p.store import NodeStore, Safety
 from transports.base import Address, Handler, Incoming, Reply, Transport, TransportError
 
 exchange_interval_s = 5.0
@@ -77,6 +77,8 @@ class _Peer:
     push_failures: int = 0
     store: bytes = b""
     """The id of its store, by its latest digest; it holds what it sends."""
+    irreconcilable: tuple[bytes, bytes] = (b"", b"")
+    """Our digest and its own, after an exchange that left nothing but what one side refuses."""
     proved: tuple[bytes, int] = (b"", 0)
     """The peer's store, and our sequence up to which it is known to hold everything."""
 
@@ -152,10 +154,11 @@ class SyncPlanner(P2PMixinBase):
         """Compare a peer's digest with ours: equal, it proves copies; if not, plan an exchange."""
         state = self._peer(peer)
         state.store = theirs.store
-        state.differs = not theirs.agrees(mine)
+        alike = theirs.agrees(mine)
+        state.differs = not alike and (mine.known, theirs.known) != state.irreconcilable
         if state.differs:
             self._exchange_alarm.ring()
-        elif theirs.proves_copies(mine):
+        elif alike and theirs.proves_copies(mine):
             await self._prove(peer, theirs.store, mine.seq)
 
     async def _prove(self, peer: NodeId, peer_store: bytes, seq: int) -> None:
@@ -291,17 +294,23 @@ class SyncPlanner(P2PMixinBase):
             await self._given(member.id, peer_store, ids)
 
         pushed_upto = self._own_seq
-        machine = await self.read(lambda store: Initiator(store.view(), self.runtime.rng))
+        mine, machine = await self.read(self._initiator)
         outcome = await Exchange(
             machine, self._link(member), self.runtime.store, take=take, given=given
         ).run()
         if outcome.proves_copies and outcome.peer is not None:
             await self._prove(member.id, outcome.peer.store, outcome.seq)
-        if outcome.complete:
+        if outcome.complete and outcome.peer is not None:
             state = self._peer(member.id)
             state.pushed_seq = max(state.pushed_seq, min(pushed_upto, outcome.seq))
+            if not (outcome.given or outcome.taken):
+                state.irreconcilable = (mine.known, outcome.peer.known)
         self._account(member, outcome)
         return outcome
+
+    def _initiator(self, store: NodeStore) -> tuple[Ping, Initiator]:
+        view = store.view()
+        return ping(view), Initiator(view, self.runtime.rng)
 
     def _account(self, member: Member, outcome: Outcome) -> None:
         self._counters.exchanges += 1

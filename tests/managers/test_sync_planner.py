@@ -12,9 +12,10 @@ from managers.sync_planner import SyncPlanner
 from managers.sync_planner.exchange import path_exchange, path_records
 from mixins.base import P2PMixinBase
 from mixins.runtime import Runtime
-from p2p.codec import pack
+from p2p.codec import MalformedMessage, pack
 from p2p.envelope import Record, RecordRefused, make_record
 from p2p.events import HostOffline, HostOnline, RecordsStored
+from p2p.frames import frame
 from p2p.identity.ids import MeshId, NodeId
 from p2p.membership import Member, MemberState
 from p2p.reconcile import Receipt
@@ -328,5 +329,54 @@ def test_a_record_that_a_peer_refuses_is_not_counted_as_held_there(tmp_path: Pat
             await trio.sleep(1)
             assert await b.stored() == 0
             assert await a.safe() == (1, 0, 1)
+
+    tell(story)
+
+
+def test_what_one_side_refuses_does_not_keep_two_nodes_busy(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2, check={1: refuse_everything}) as at:
+            a, b = at.nodes
+            await b.runtime.store.ingest([game(b.runtime.node, 1)], 0)  # known to b, held by nobody
+            await at.gossip()
+            await trio.sleep(20)
+            tried = len(at.net.requests)
+            assert tried >= 1
+            for _ in range(10):
+                await at.gossip()
+                await trio.sleep(10)
+            assert len(at.net.requests) == tried
+            await a.play(1)  # a new difference is looked into again
+            await trio.sleep(1)
+            await at.gossip()
+            await trio.sleep(10)
+            assert len(at.net.requests) > tried + 1
+
+    tell(story)
+
+
+def test_a_peer_that_sends_more_than_it_announced_is_cut_off(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, b = at.nodes
+            at.net.cut.update(names)
+            await a.play(3)
+            await trio.sleep(0.5)
+            at.net.cut.clear()
+            honest = at.net.handlers[a.runtime.node][path_exchange]
+
+            async def generous(request: Incoming) -> Reply:
+                reply = await honest(request)
+                pieces = (
+                    reply.body
+                    if isinstance(reply.body, bytes)
+                    else b"".join([piece async for piece in reply.body])
+                )
+                return Reply(body=pieces + frame(game(a.runtime.node, 99)))
+
+            at.net.handlers[a.runtime.node][path_exchange] = generous
+            with pytest.raises(MalformedMessage, match="more records than"):
+                await b.planner.exchange(member(a.runtime.node))
+            assert await b.stored() == 0
 
     tell(story)

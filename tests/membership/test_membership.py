@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.codec import pack, unpack
@@ -490,6 +490,15 @@ def test_failures_during_our_own_standstill_are_not_held_against_anyone() -> Non
     assert membership.counters.stalls == 20
 
 
+def test_a_round_trip_through_our_own_standstill_is_not_measured() -> None:
+    membership = machine()
+    join(membership, 2)
+    assert make_id(2) in sends(membership.tick(0.0))
+    membership.answered(60.0, make_id(2), SyncAnswer(boot, membership.root), 60.0, 60_000.0)
+    assert membership.median_offset_ms() == 0
+    assert sends(membership.tick(61.0))[make_id(2)].timeout_s == MembershipConfig().timeout_s_min
+
+
 def test_a_suspect_is_granted_the_time_that_we_stood_still() -> None:
     membership = machine()
     join(membership, 2)
@@ -715,6 +724,7 @@ inputs = st.one_of(
 )
 
 
+@settings(max_examples=60)
 @given(st.lists(inputs, max_size=30))
 def test_no_order_of_inputs_breaks_the_machine(steps: list[tuple[object, ...]]) -> None:
     membership = machine(config=MembershipConfig(in_flight_max=2, tombstone_s=50.0))

@@ -6,7 +6,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.membership.directory import Card, Directory, Merged, Parcel, highest_id, lowest_id
@@ -94,6 +94,7 @@ def sync(one: Directory, other: Directory) -> None:
         vouch_for_all(asker)
 
 
+@settings(max_examples=50)
 @given(*[st.lists(cores | statuses, max_size=6)] * 3, st.permutations(range(3)))
 def test_nodes_that_exchange_agree_whoever_speaks_first(
     a: list[Record], b: list[Record], c: list[Record], order: list[int]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ringrift.rules import Config, Move, MoveType, Phase, State, apply
+from ringrift.rules import Config, IllegalMove, Move, MoveType, Phase, State, apply
 from ringrift.rules.json_fields import NotationError
 from ringrift.rules.json_move import read_move, write_move
 from ringrift.rules.json_state import read_state, write_state
@@ -178,6 +178,8 @@ def test_older_types_and_snake_case_fields_are_read() -> None:
     }
     expected = move(state, MoveType.CONTINUE_CAPTURE_SEGMENT, (2, 0), start=(0, 0), target=(1, 0))
     assert read_move(state, value) == expected
+    with pytest.raises(IllegalMove):
+        apply(state, read_move(state, {**value, "capture_target": {"x": 3, "y": 0}}))
     del value["capture_target"]
     assert read_move(state, value) == expected
     state = position("a a a a a 1 2", phase=Phase.LINE_PROCESSING)
