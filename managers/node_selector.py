@@ -38,7 +38,7 @@ from p2p.membership import (
     Send,
     StoreEpoch,
 )
-from p2p.reconcile import Ping
+from p2p.reconcile import Ping, Snapshot
 from p2p.records import BadRecord
 from p2p.store import NodeStore
 from transports.base import (
@@ -80,6 +80,12 @@ class Rider(Protocol):
     async def heard(self, peer: NodeId, mine: Ping, theirs: Ping) -> None:
         """Take in what a peer told about its records, in exchange for `mine`."""
 
+    def reminder(self, peer: NodeId) -> Snapshot | None:
+        """Return what to tell a peer whose store has lost rows."""
+
+    async def reminded(self, seen: Snapshot) -> None:
+        """Take in what a peer has seen of our store, if ours seems to have lost rows."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeedTrouble:
@@ -116,7 +122,6 @@ class NodeSelector(P2PMixinBase):
         self._give_up = give_up
         self._seeds = frozenset(seeds)
         self._alarm = Alarm()
-        self._wake_at_s = 0.0
         self._outbox: list[Send | Contact] = []
         self._troubles: dict[Address, SeedTrouble] = {}
         self._introduced = False
@@ -147,7 +152,7 @@ class NodeSelector(P2PMixinBase):
                 await self._perform(self._machine.tick(self._now_s()))
                 while self._outbox:
                     nursery.start_soon(self._deliver, self._outbox.pop(0))
-                await self._alarm.wait(self._wake_at_s)
+                await self._alarm.wait(self._machine.wake_at_s)
 
     async def _watch_addresses(self) -> None:
         while True:
@@ -178,7 +183,6 @@ class NodeSelector(P2PMixinBase):
             await self.write(functools.partial(_keep, what=effects.persist, heard_ms=heard_ms))
 
     def _note(self, effects: Effects) -> None:
-        self._wake_at_s = effects.wake_at_s
         self._outbox += effects.send
         self._alarm.ring()
         for change in effects.changes:
@@ -216,8 +220,14 @@ class NodeSelector(P2PMixinBase):
     async def _send(self, send: Send) -> None:
         """Run one exchange; the machine learns how it ended, whatever happens."""
         effects: Effects | None = None
+        told: tuple[Ping, GossipAnswer] | None = None
         try:
-            effects = await self._exchange(send)
+            mine = await self._rider.offer()
+            effects, answer = await self._exchange(send, mine)
+            told = mine, answer
+        except BadAnswer as error:
+            self.log.warning("%s: %s", send.to.hex()[:12], error)
+            effects = self._machine.declined(self._now_s(), send.to)
         except (TransportError, CodecError) as error:
             self.log.debug("exchange with %s failed: %s", send.to.hex(), error)
             refused = isinstance(error, NotListening)
@@ -226,10 +236,19 @@ class NodeSelector(P2PMixinBase):
             if effects is None:
                 self._machine.failed(self._now_s(), send.to, refused=False)
         await self._perform(effects)
+        if told is not None:
+            await self._hear_of_records(send.to, *told)
 
-    async def _exchange(self, send: Send) -> Effects:
-        mine = await self._rider.offer()
-        request = GossipRequest(send.message, mine, self.runtime.clock.wall_ms())
+    async def _hear_of_records(
+        self, peer: NodeId, mine: Ping, told: GossipRequest | GossipAnswer
+    ) -> None:
+        await self._rider.heard(peer, mine, told.records)
+        if told.seen is not None:
+            await self._rider.reminded(told.seen)
+
+    async def _exchange(self, send: Send, mine: Ping) -> tuple[Effects, GossipAnswer]:
+        reminder = self._rider.reminder(send.to)
+        request = GossipRequest(send.message, mine, self.runtime.clock.wall_ms(), reminder)
         asked = pack(request)
         started_s = self._now_s()
         async with self._transport.request(
@@ -248,8 +267,7 @@ class NodeSelector(P2PMixinBase):
         effects = self._machine.answered(
             self._now_s(), send.to, answer.sync, round_trip_s, answer.wall_ms - middle_ms
         )
-        await self._rider.heard(send.to, mine, answer.records)
-        return effects
+        return effects, answer
 
     async def _contact(self, contact: Contact) -> None:
         address = Address(*contact.address)
@@ -294,8 +312,10 @@ class NodeSelector(P2PMixinBase):
             return Reply(421, str(error).encode())
         await self._perform(effects)
         mine = await self._rider.offer()
-        await self._rider.heard(request.peer, mine, asked.records)
-        return Reply(body=pack(GossipAnswer(answer, mine, self.runtime.clock.wall_ms())))
+        await self._hear_of_records(request.peer, mine, asked)
+        reminder = self._rider.reminder(request.peer)
+        told = GossipAnswer(answer, mine, self.runtime.clock.wall_ms(), reminder)
+        return Reply(body=pack(told))
 
     async def _answer_join(self, request: Incoming) -> Reply:
         assert request.peer is not None

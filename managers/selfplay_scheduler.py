@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from mixins.base import P2PMixinBase
 from mixins.runtime import Runtime
+from p2p.events import StoreRenewed
 
 seed_block = 256
 """Seeds reserved at a time; at most this many are skipped, never repeated, after a crash."""
@@ -45,6 +46,11 @@ class SelfplayScheduler(P2PMixinBase):
         self._rotation = itertools.cycle(assignments)
         self._seeds: collections.deque[str] = collections.deque()
         self._seeds_given = 0
+        runtime.bus.subscribe(self.name, StoreRenewed, self._forget_seeds)
+
+    def _forget_seeds(self, _event: StoreRenewed) -> None:
+        """Give out no seed of an older store id: it may have been played before the backup."""
+        self._seeds.clear()
 
     def next_assignment(self) -> Assignment:
         """Return what the next free worker should play."""

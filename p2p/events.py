@@ -54,6 +54,11 @@ class RecordsStored(Event):
     """The peer it came from; None for what was produced here."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoreRenewed(Event):
+    """This node's store had lost rows, and goes on under a new id."""
+
+
 class EventKind(enum.Enum):
     """Every kind of event there is. A class that is not here cannot be published."""
 
@@ -61,6 +66,7 @@ class EventKind(enum.Enum):
     HOST_ONLINE = HostOnline
     HOST_OFFLINE = HostOffline
     RECORDS_STORED = RecordsStored
+    STORE_RENEWED = StoreRenewed
 
 
 EventT = TypeVar("EventT", bound=Event)

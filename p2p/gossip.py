@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from p2p.codec import Message, message_bytes_max
 from p2p.membership import SyncAnswer, SyncRequest, sync_bytes_max
-from p2p.reconcile import Ping
+from p2p.reconcile import Ping, Snapshot
 
 ping_bytes_max = 64
 wall_bytes_max = 10
@@ -27,6 +27,8 @@ class GossipRequest(Message, frozen=True):
     sync: SyncRequest
     records: Ping
     wall_ms: WallMs
+    seen: Snapshot | None = None
+    """What the sender has seen of the receiver's store, if that store has since lost rows."""
 
 
 class GossipAnswer(Message, frozen=True):
@@ -35,3 +37,4 @@ class GossipAnswer(Message, frozen=True):
     sync: SyncAnswer
     records: Ping
     wall_ms: WallMs
+    seen: Snapshot | None = None

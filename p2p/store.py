@@ -6,7 +6,7 @@ with the store's id it names a fixed set of rows, so a snapshot needs no open tr
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from p2p.envelope import RecordId
@@ -42,6 +42,15 @@ class Ingested:
     """Held before, or twice in the batch."""
     refused: tuple[Refusal, ...] = ()
     refused_before: tuple[RecordId, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a store has come."""
+
+    store: bytes
+    """The store's id: 8 random bytes."""
+    seq: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -116,6 +125,9 @@ class NodeStore(Store, Protocol):
     def get_setting(self, name: str) -> object:
         """Return a small value kept for the node, or None."""
 
+    def renew_store_id(self, new_id: Callable[[int], bytes]) -> None:
+        """Take a new id, so that peers void what they noted of this store."""
+
     def set_setting(self, name: str, value: object) -> None:
         """Keep a small value (anything that JSON can say) for the node."""
 
@@ -136,11 +148,14 @@ class NodeStore(Store, Protocol):
     ) -> Sequence[tuple[int, RecordId, bytes]]:
         """Return held records of one producer after a sequence: (seq, id, bytes), in order."""
 
-    def note_receipts(self, peer: NodeId, peer_store: bytes, ids: Collection[RecordId]) -> None:
+    def note_receipts(self, peer: NodeId, peer_at: Mark, ids: Collection[RecordId]) -> None:
         """Note that a peer has committed these records. Another store id voids older notes."""
 
-    def note_watermark(self, peer: NodeId, peer_store: bytes, seq: int) -> None:
-        """Note that a peer holds all our rows up to `seq`."""
+    def note_watermark(self, peer: NodeId, peer_at: Mark, seq: int) -> None:
+        """Note that a peer holds all our rows up to `seq`. Another store id voids older notes."""
+
+    def seen(self) -> Mapping[NodeId, Mark]:
+        """Return the furthest that each peer's store had come when there was evidence of it."""
 
     def watermark(self, peer: NodeId) -> int:
         """Return the sequence up to which the peer holds all our rows; 0 if nothing is known."""

@@ -2,7 +2,8 @@
 
 Format 1. The envelope holds config, start time and producer; the body is the map `_Body` below.
 Moves are stored column by column: `type` has one byte for every move, and `from`, `target`, `to`
-and `extra` have an entry for those moves alone whose type uses the field (`ringrift.rules.moves`).
+and `extra` have an entry for those moves alone whose type uses the field (`fields_of` in
+`ringrift.rules.moves`).
 A cell is its index among the board's cells in ascending order of (x, y): one byte, or two,
 big-endian, on boards of more than 256 cells. `extra` is one byte. Games are played by the default
 `RuleSet`.
@@ -35,15 +36,16 @@ from ringrift.rules import (
     outcome,
 )
 from ringrift.rules.geometry import board
-from ringrift.rules.moves import no_cell, types_with
+from ringrift.rules.moves import fields_of, no_cell
 
 kind_name = "game"
 format_version = 1
 
 moves_max = 65_536
 """No legal game comes near. In every round of turns the sum of markers, collapsed cells and
-eliminated rings grows, or cells collapse, and on the largest board both have an end at about 1,300.
+eliminated rings grows, or cells collapse, and on the largest board neither can pass about 1,300.
 """
+
 seed_bytes_max = 32
 
 
@@ -200,8 +202,8 @@ _cell_columns = {"from": "origin", "target": "target", "to": "to"}
 
 _codes = bytes(MoveType)
 _codes_without = {
-    field: bytes(kind for kind in MoveType if kind not in kinds)
-    for field, kinds in types_with.items()
+    field: bytes(kind for kind, fields in fields_of.items() if field not in fields)
+    for field in ("origin", "target", "to", "extra")
 }
 _octets = bytes(range(256))
 _extras = _octets[:5]
@@ -225,7 +227,7 @@ def _encode_moves(config: Config, moves: tuple[Move, ...]) -> _Columns:
         b"".join(
             numbers[getattr(move, field)].to_bytes(size, "big")
             for move in moves
-            if move.type in types_with[field]
+            if field in fields_of[move.type]
         )
         for field in _cell_columns.values()
     )
@@ -234,7 +236,7 @@ def _encode_moves(config: Config, moves: tuple[Move, ...]) -> _Columns:
         origin=origin,
         target=target,
         to=to,
-        extra=bytes(move.extra for move in moves if move.type in types_with["extra"]),
+        extra=bytes(move.extra for move in moves if "extra" in fields_of[move.type]),
     )
 
 
@@ -278,10 +280,11 @@ def _decode_moves(config: Config, columns: _Columns) -> Iterator[Move]:
     )
     extras = iter(columns.extra)
     for kind in map(MoveType, columns.type):
+        fields = fields_of[kind]
         yield Move(
             kind,
-            next(origins) if kind in types_with["origin"] else no_cell,
-            next(targets) if kind in types_with["target"] else no_cell,
-            next(tos) if kind in types_with["to"] else no_cell,
-            next(extras) if kind in types_with["extra"] else 0,
+            next(origins) if "origin" in fields else no_cell,
+            next(targets) if "target" in fields else no_cell,
+            next(tos) if "to" in fields else no_cell,
+            next(extras) if "extra" in fields else 0,
         )

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
-from p2p.store import Safety
+from p2p.store import Mark, Safety
 
 copies_wanted = 2
 """As many durable holders besides its producer make a record safe, where there are that many."""
@@ -55,26 +55,30 @@ class Want:
         """
 
 
-def note_receipts(
-    db: sqlite3.Connection, peer: NodeId, peer_store: bytes, seqs: Iterable[int]
-) -> None:
+def note_receipts(db: sqlite3.Connection, peer: NodeId, peer_at: Mark, seqs: Iterable[int]) -> None:
     """Note that a peer holds single rows."""
-    holder = _holder(db, peer, peer_store)
+    holder = _holder(db, peer, peer_at)
     db.executemany(
         "INSERT OR IGNORE INTO receipts VALUES (?, ?)",
         [(seq, holder.row) for seq in sorted(seqs) if seq > holder.watermark],
     )
 
 
-def note_watermark(db: sqlite3.Connection, peer: NodeId, peer_store: bytes, seq: int) -> None:
+def note_watermark(db: sqlite3.Connection, peer: NodeId, peer_at: Mark, seq: int) -> None:
     """Note that a peer holds every row up to `seq`."""
-    holder = _holder(db, peer, peer_store)
+    holder = _holder(db, peer, peer_at)
     if seq > holder.watermark:
         db.execute("UPDATE holders SET watermark = ? WHERE id = ?", (seq, holder.row))
         db.execute(
             "DELETE FROM receipts WHERE seq > ? AND seq <= ? AND holder = ?",
             (holder.watermark, seq, holder.row),
         )
+
+
+def seen(db: sqlite3.Connection) -> dict[NodeId, Mark]:
+    """Return the furthest that each peer's store had come when there last was evidence of it."""
+    rows = db.execute("SELECT node, store, seen FROM holders")
+    return {node: Mark(store, at) for node, store, at in rows}
 
 
 def watermark(db: sqlite3.Connection, peer: NodeId) -> int:
@@ -165,19 +169,24 @@ def _lacking(
     )
 
 
-def _holder(db: sqlite3.Connection, peer: NodeId, peer_store: bytes) -> Holder:
+def _holder(db: sqlite3.Connection, peer: NodeId, peer_at: Mark) -> Holder:
     """Return a peer's row, without its older evidence if that was about another store."""
     db.execute(
-        "INSERT OR IGNORE INTO holders (node, store, watermark) VALUES (?, ?, 0)",
-        (peer, peer_store),
+        "INSERT OR IGNORE INTO holders (node, store, watermark, seen) VALUES (?, ?, 0, 0)",
+        (peer, peer_at.store),
     )
-    id_, store, kept = db.execute(
-        "SELECT id, store, watermark FROM holders WHERE node = ?", (peer,)
+    id_, store, kept, seen = db.execute(
+        "SELECT id, store, watermark, seen FROM holders WHERE node = ?", (peer,)
     ).fetchone()
-    if store == peer_store:
+    if store == peer_at.store:
+        if peer_at.seq > seen:
+            db.execute("UPDATE holders SET seen = ? WHERE id = ?", (peer_at.seq, id_))
         return Holder(id_, kept)
     db.execute("DELETE FROM receipts WHERE holder = ?", (id_,))
-    db.execute("UPDATE holders SET store = ?, watermark = 0 WHERE id = ?", (peer_store, id_))
+    db.execute(
+        "UPDATE holders SET store = ?, watermark = 0, seen = ? WHERE id = ?",
+        (peer_at.store, peer_at.seq, id_),
+    )
     return Holder(id_, 0)
 
 

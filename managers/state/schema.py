@@ -114,13 +114,14 @@ _version_1 = (
     )
     """,
     # Peers that are known to hold some of our records: all up to `watermark`, and single
-    # ones above it, for which there are receipts.
+    # ones above it, for which there are receipts. `seen` is how far the peer's store had come.
     """
     CREATE TABLE holders (
         id INTEGER PRIMARY KEY,
         node BLOB NOT NULL UNIQUE,
         store BLOB NOT NULL,
-        watermark INTEGER NOT NULL
+        watermark INTEGER NOT NULL,
+        seen INTEGER NOT NULL
     )
     """,
     """

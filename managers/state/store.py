@@ -24,7 +24,7 @@ from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
 from p2p.kinds import Kinds
 from p2p.manifest import Digest
-from p2p.store import Ingested, Safety
+from p2p.store import Ingested, Mark, Safety
 
 setting_chars_max = 64 * 1024
 
@@ -79,16 +79,16 @@ class SqliteStore:
         with self._database.writing() as db:
             return Intake(db, self._kinds, now_ms, source).ingest(batch)
 
-    def note_receipts(self, peer: NodeId, peer_store: bytes, ids: Collection[RecordId]) -> None:
+    def note_receipts(self, peer: NodeId, peer_at: Mark, ids: Collection[RecordId]) -> None:
         """Note that a peer has committed these records; those not held here do not matter.
 
         Another store id than before voids what was noted of the peer.
         """
         with self._database.writing() as db:
             held = _held(db, "SELECT id, seq FROM records", ids)
-            copies.note_receipts(db, peer, peer_store, [seq for _, seq in held])
+            copies.note_receipts(db, peer, peer_at, [seq for _, seq in held])
 
-    def note_watermark(self, peer: NodeId, peer_store: bytes, seq: int) -> None:
+    def note_watermark(self, peer: NodeId, peer_at: Mark, seq: int) -> None:
         """Note that a peer holds all our rows up to `seq`; a lower one than before changes nothing.
 
         Another store id than before voids what was noted of the peer. Raises `ValueError` if `seq`
@@ -96,7 +96,7 @@ class SqliteStore:
         """
         with self._database.writing() as db:
             _check_seq(db, seq)
-            copies.note_watermark(db, peer, peer_store, seq)
+            copies.note_watermark(db, peer, peer_at, seq)
 
     def set_setting(self, name: str, value: object) -> None:
         """Keep a small value (anything that JSON can say). Raises `ValueError` if it is large."""
@@ -160,6 +160,11 @@ class SqliteStore:
         """
         with self._database.reading() as db:
             return _own_after(db, producer, seq, limit, bytes_max)
+
+    def seen(self) -> Mapping[NodeId, Mark]:
+        """Return the furthest that each peer's store had come when there was evidence of it."""
+        with self._database.reading() as db:
+            return copies.seen(db)
 
     def watermark(self, peer: NodeId) -> int:
         """Return the sequence up to which the peer holds all our rows; 0 if nothing is known."""

@@ -25,7 +25,7 @@ from mixins.base import Loop, P2PMixinBase
 from mixins.runtime import Runtime
 from p2p.codec import CodecError, MalformedMessage, pack, record_bytes_max, unpack
 from p2p.envelope import RecordId, record_id
-from p2p.events import Event, HostOffline, HostOnline, RecordsStored
+from p2p.events import Event, HostOffline, HostOnline, RecordsStored, StoreRenewed
 from p2p.frames import FrameError, Frames, frame_header_bytes
 from p2p.identity.ids import NodeId
 from p2p.membership import Member
@@ -35,12 +35,13 @@ from p2p.reconcile import (
     Ping,
     Receipt,
     Responder,
+    Snapshot,
     ping,
     push_bytes_max,
     push_records_max,
     receipt,
 )
-from p2p.store import NodeStore, Safety
+from p2p.store import Mark, NodeStore, Safety
 from transports.base import Address, Handler, Incoming, Reply, Transport, TransportError
 
 exchange_interval_s = 5.0
@@ -75,8 +76,10 @@ class _Peer:
     pushing: bool = False
     push_at_s: float = 0.0
     push_failures: int = 0
-    store: bytes = b""
-    """The id of its store, by its latest digest; it holds what it sends."""
+    seen: Mark = Mark(b"", 0)
+    """How far its store has come, by its latest digest."""
+    reminder: Snapshot | None = None
+    """What to remind it of, if its store has lost rows."""
     irreconcilable: tuple[bytes, bytes] = (b"", b"")
     """Our digest and its own, after an exchange that left nothing but what one side refuses."""
     proved: tuple[bytes, int] = (b"", 0)
@@ -96,7 +99,7 @@ class SyncPlanner(P2PMixinBase):
     """Moves records between this node and its peers."""
 
     name: ClassVar[str] = "sync_planner"
-    publishes: ClassVar[tuple[type[Event], ...]] = (RecordsStored,)
+    publishes: ClassVar[tuple[type[Event], ...]] = (RecordsStored, StoreRenewed)
 
     def __init__(self, runtime: Runtime, *, transport: Transport) -> None:
         super().__init__(runtime)
@@ -128,6 +131,8 @@ class SyncPlanner(P2PMixinBase):
     async def load(self) -> None:
         """Start the push after what is stored already: that is left to the exchange."""
         self._own_seq = await self.read(lambda store: store.view().seq)
+        for node, mark in (await self.read(lambda store: store.seen())).items():
+            self._peer(node).seen = mark
 
     # Who tells us
 
@@ -153,19 +158,49 @@ class SyncPlanner(P2PMixinBase):
     async def heard(self, peer: NodeId, mine: Ping, theirs: Ping) -> None:
         """Compare a peer's digest with ours: equal, it proves copies; if not, plan an exchange."""
         state = self._peer(peer)
-        state.store = theirs.store
+        if self._has_lost_rows(peer, state, theirs):
+            return
         alike = theirs.agrees(mine)
         state.differs = not alike and (mine.known, theirs.known) != state.irreconcilable
         if state.differs:
             self._exchange_alarm.ring()
         elif alike and theirs.proves_copies(mine):
-            await self._prove(peer, theirs.store, mine.seq)
+            await self._prove(peer, state.seen, mine.seq)
 
-    async def _prove(self, peer: NodeId, peer_store: bytes, seq: int) -> None:
+    def _has_lost_rows(self, peer: NodeId, state: _Peer, theirs: Ping) -> bool:
+        """Whether a peer's store is an older copy of itself: what we noted of it is void.
+
+        It is reminded, and takes a new store id, with which everything begins anew.
+        """
+        if theirs.store == state.seen.store and theirs.seq < state.seen.seq:
+            if state.reminder is None:
+                self.log.warning("the store of %s has lost rows; it is told so", peer.hex()[:12])
+            state.reminder = Snapshot(state.seen.store, state.seen.seq)
+            return True
+        state.seen = Mark(theirs.store, theirs.seq)
+        state.reminder = None
+        return False
+
+    def reminder(self, peer: NodeId) -> Snapshot | None:
+        """Return what to tell a peer whose store has lost rows."""
+        return self._peer(peer).reminder
+
+    async def reminded(self, seen: Snapshot) -> None:
+        """Take a new store id if a peer has seen more of this store than is there.
+
+        So after a restored backup: peers must not go on counting on what it had.
+        """
+        mine = await self.read(lambda store: Mark(store.id, store.view().seq))
+        if seen.store == mine.store and seen.seq > mine.seq:
+            await self.write(lambda store: store.renew_store_id(self.runtime.new_id))
+            self.log.warning("this store is an older copy of itself: it goes on under a new id")
+            self.emit(StoreRenewed())
+
+    async def _prove(self, peer: NodeId, at: Mark, seq: int) -> None:
         state = self._peer(peer)
-        if state.proved != (peer_store, seq):
-            await self.write(lambda store: store.note_watermark(peer, peer_store, seq))
-            state.proved = (peer_store, seq)
+        if state.proved != (at.store, seq):
+            await self.write(lambda store: store.note_watermark(peer, at, seq))
+            state.proved = (at.store, seq)
             self._recount = True
 
     def _link(self, member: Member) -> PeerLink:
@@ -219,7 +254,8 @@ class SyncPlanner(P2PMixinBase):
             return False
         answer = await self._link(member).push(data for _, _, data in rows)
         taken = unpack(answer, Receipt)
-        await self._given(member.id, taken.store, taken.held([id_ for _, id_, _ in rows]))
+        held = taken.held([id_ for _, id_, _ in rows])
+        await self._given(member.id, taken.store, held)
         for refused in taken.refused:
             self.log.warning("%s refused a record of ours: %s", member.name, refused.reason)
         self._counters.pushed += len(rows)
@@ -227,8 +263,10 @@ class SyncPlanner(P2PMixinBase):
         return True
 
     async def _given(self, peer: NodeId, peer_store: bytes, ids: Collection[RecordId]) -> None:
+        seen = self._peer(peer).seen
+        at = seen if seen.store == peer_store else Mark(peer_store, 0)
         if ids:
-            await self.write(lambda store: store.note_receipts(peer, peer_store, ids))
+            await self.write(lambda store: store.note_receipts(peer, at, ids))
             self._recount = True
 
     async def _take_push(self, request: Incoming) -> Reply:
@@ -236,7 +274,7 @@ class SyncPlanner(P2PMixinBase):
         body = await request.read(push_bytes_max + push_records_max * frame_header_bytes)
         records, ids = await self.runtime.threads.run(_split, body)
         done = await self.ingest(records, request.peer)
-        if their_store := self._peer(request.peer).store:
+        if their_store := self._peer(request.peer).seen.store:
             held = [row.id for row in done.stored] + list(done.known)
             await self._given(request.peer, their_store, held)
         store_id = await self.read(lambda store: store.id)
@@ -299,7 +337,8 @@ class SyncPlanner(P2PMixinBase):
             machine, self._link(member), self.runtime.store, take=take, given=given
         ).run()
         if outcome.proves_copies and outcome.peer is not None:
-            await self._prove(member.id, outcome.peer.store, outcome.seq)
+            at = Mark(outcome.peer.store, outcome.peer.seq)
+            await self._prove(member.id, at, outcome.seq)
         if outcome.complete and outcome.peer is not None:
             state = self._peer(member.id)
             state.pushed_seq = max(state.pushed_seq, min(pushed_upto, outcome.seq))

@@ -8,6 +8,7 @@ from p2p.reconcile.initiator import Initiator
 from p2p.reconcile.messages import (
     Ping,
     Receipt,
+    Snapshot,
     ping,
     push_bytes_max,
     push_records_max,
@@ -26,6 +27,7 @@ __all__ = [
     "Receipt",
     "Reply",
     "Responder",
+    "Snapshot",
     "Step",
     "ping",
     "push_bytes_max",

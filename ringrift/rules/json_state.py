@@ -138,7 +138,7 @@ def _read_turn(state: State, source: Json) -> None:
     state.recovered = read_flag(source.get("recovered"), "turn.recovered")
     state.changed = read_flag(source.get("changed"), "turn.changed")
     state.swapped = read_flag(source.get("swapped"), "turn.swapped")
-    state.streak = [0, *_numbers(source.get("streaks"), "turn.streaks", players, -(_turns_max))]
+    state.streak = [0, *_numbers(source.get("streaks"), "turn.streaks", players, -_turns_max)]
     state.lost_turn = [0, *_numbers(source.get("lostTurns"), "turn.lostTurns", players, 0)]
     state.last_actor = read_int(source.get("lastActor"), "turn.lastActor", 0, players)
     result = source.get("result")

@@ -1,20 +1,7 @@
 """Moves: what a player decides, one recorded step of a turn.
 
-A move says only what the player to move chooses; the state says the rest. Which fields a type of
-move uses is told by `fields_of`; the others keep their defaults, so equal choices are equal moves.
-
-    place_ring                  to; extra = number of rings
-    move_stack                  origin, to
-    overtaking_capture,
-    continue_capture_segment    origin, target, to (the landing)
-    process_line                origin and to = first and last cell of the run
-    choose_line_option          the same; target = first cell that collapses; extra = option
-    choose_territory_option     to = first cell of the region; extra = the seat whose markers wall
-                                it in, 0 for nobody's
-    eliminate_rings_from_stack,
-    forced_elimination          to
-    recovery_slide              origin, to; extra = RecoveryMode; target = the stack that pays, or
-                                the first cell that collapses where nothing is paid
+A move says only what the player to move chooses; the state says the rest. Fields that its type does
+not use keep their defaults, so that equal choices are equal moves.
 """
 
 import enum
@@ -79,26 +66,26 @@ class Move(NamedTuple):
     extra: int = 0
 
 
-_lines = {MoveType.PROCESS_LINE}
-_captures = {MoveType.OVERTAKING_CAPTURE, MoveType.CONTINUE_CAPTURE_SEGMENT}
-_choices = {MoveType.CHOOSE_LINE_OPTION, MoveType.RECOVERY_SLIDE}
-_eliminations = {MoveType.ELIMINATE_RINGS_FROM_STACK, MoveType.FORCED_ELIMINATION}
-_regions = {MoveType.CHOOSE_TERRITORY_OPTION}
-
-types_with: dict[str, frozenset[MoveType]] = {
-    "origin": frozenset({MoveType.MOVE_STACK} | _captures | _choices | _lines),
-    "target": frozenset(_captures | _choices),
-    "to": frozenset(
-        {MoveType.PLACE_RING, MoveType.MOVE_STACK}
-        | _captures
-        | _choices
-        | _lines
-        | _eliminations
-        | _regions
-    ),
-    "extra": frozenset({MoveType.PLACE_RING} | _choices | _regions),
+fields_of: dict[MoveType, tuple[str, ...]] = dict.fromkeys(MoveType, ()) | {
+    # `to` is the cell, `extra` the number of rings.
+    MoveType.PLACE_RING: ("to", "extra"),
+    MoveType.MOVE_STACK: ("origin", "to"),
+    # `to` is the landing.
+    MoveType.OVERTAKING_CAPTURE: ("origin", "target", "to"),
+    MoveType.CONTINUE_CAPTURE_SEGMENT: ("origin", "target", "to"),
+    # `origin` and `to` are the first and last cell of the run.
+    MoveType.PROCESS_LINE: ("origin", "to"),
+    # The same; `target` is the first cell that collapses, `extra` the option, 1 or 2.
+    MoveType.CHOOSE_LINE_OPTION: ("origin", "target", "to", "extra"),
+    # `to` is the region's first cell, `extra` the seat whose markers wall it in, 0 for nobody's.
+    MoveType.CHOOSE_TERRITORY_OPTION: ("to", "extra"),
+    MoveType.ELIMINATE_RINGS_FROM_STACK: ("to",),
+    MoveType.FORCED_ELIMINATION: ("to",),
+    # `extra` is the `RecoveryMode`; `target` is the stack that pays or, where nothing is paid, the
+    # first cell that collapses.
+    MoveType.RECOVERY_SLIDE: ("origin", "target", "to", "extra"),
 }
-"""For each field, the types of moves that use it."""
+"""The fields that each type of move uses."""
 
 
 class MoveTable:

@@ -18,7 +18,10 @@ def may_recover(state: State) -> bool:
 
 
 def slides(state: State) -> list[Move]:
-    """Return the slides of an eligible player; if any makes a line, only those that do."""
+    """Return the slides of an eligible player; if any makes a line, only those that do.
+
+    Who pays is chosen on the board as it is before the slide, so that a strike is always paid for.
+    """
     payers = stacks_with_buried(state)
     lines: list[Move] = []
     others: list[Move] = []

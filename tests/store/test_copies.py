@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from managers.state.store import SqliteStore
 from p2p.envelope import record_id
 from p2p.identity.ids import NodeId
-from p2p.store import Safety, Stored
+from p2p.store import Mark, Safety, Stored
 from tests.store.samples import Disk, batches, game, open_store, producers
 
 me = producers[0]
@@ -79,10 +79,10 @@ def take(step: tuple[object, ...], store: SqliteStore, model: Model) -> None:
         case ("receipts", bytes(peer), bytes(peer_store), set(seqs)):
             rows = [row for row in model.rows if row.seq in seqs]
             ids = [row.id for row in rows]
-            store.note_receipts(NodeId(peer), peer_store, [*ids, record_id(b"not held")])
+            store.note_receipts(NodeId(peer), Mark(peer_store, 7), [*ids, record_id(b"not held")])
             model.note(NodeId(peer), peer_store, [row.seq for row in rows])
         case ("watermark", bytes(peer), bytes(peer_store), int(seq)):
-            store.note_watermark(NodeId(peer), peer_store, seq)
+            store.note_watermark(NodeId(peer), Mark(peer_store, 7), seq)
             model.note(NodeId(peer), peer_store, range(1, seq + 1))
 
 
@@ -103,3 +103,16 @@ def check(store: SqliteStore, model: Model, durable: set[NodeId], limit: int) ->
         )
     for peer in nodes:
         assert all((peer, seq) in model.evidence for seq in range(1, store.watermark(peer) + 1))
+
+
+def test_how_far_a_peer_had_come_is_remembered_with_the_evidence(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with contextlib.closing(open_store(path)) as store:
+        store.ingest(first, 0)
+        store.note_watermark(nodes[1], Mark(b"store--1", 40), 1)
+        store.note_watermark(nodes[1], Mark(b"store--1", 30), 1)
+        assert store.seen() == {nodes[1]: Mark(b"store--1", 40)}
+    with contextlib.closing(open_store(path)) as store:
+        store.note_receipts(nodes[1], Mark(b"store--2", 5), [])
+        assert store.seen() == {nodes[1]: Mark(b"store--2", 5)}
+        assert store.watermark(nodes[1]) == 0

@@ -12,6 +12,7 @@ from managers.state.store import SqliteStore
 from p2p.envelope import Segment, record_id
 from p2p.identity.ids import NodeId
 from p2p.manifest import Digest, segment_key
+from p2p.store import Mark
 from tests.store.samples import Meter, game, numbered, open_store, producers
 
 
@@ -131,7 +132,7 @@ def test_a_sequence_that_was_never_given_out_is_refused(store: SqliteStore, seq:
     with pytest.raises(ValueError, match=f"sequence {seq} is not from 0 to 3"):
         store.view(seq)
     with pytest.raises(ValueError, match=f"sequence {seq} is not from 0 to 3"):
-        store.note_watermark(producers[1], b"store--1", seq)
+        store.note_watermark(producers[1], Mark(b"store--1", 0), seq)
 
 
 questions: dict[str, Callable[[SqliteStore], object]] = {
@@ -172,7 +173,7 @@ def costs(path: Path, count: int) -> dict[str, int]:
     with contextlib.closing(open_store(path, connect=meter.connect)) as store:
         store.ingest(numbered(count), 0)
         for peer in producers[1:]:
-            store.note_watermark(peer, b"store--1", count - 10)
+            store.note_watermark(peer, Mark(b"store--1", 0), count - 10)
         return {
             name: meter.steps(functools.partial(question, store))
             for name, question in questions.items()
