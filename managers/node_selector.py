@@ -164,6 +164,10 @@ class NodeSelector(P2PMixinBase):
             )
             await trio.sleep(address_interval_s)
 
+    async def heard(self, peer: NodeId) -> None:
+        """Take any authenticated request of a peer as a sign of life."""
+        await self._perform(self._machine.heard(self._now_s(), peer))
+
     async def leave(self) -> None:
         """Tell the mesh that this node goes on purpose. Returns once everybody reachable knows."""
         effects = self._machine.leave(self._now_s())

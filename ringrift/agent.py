@@ -24,6 +24,7 @@ from mixins.threads import Threads
 from p2p.envelope import RecordId
 from p2p.events import EventBus
 from p2p.identity.certificates import Credentials
+from p2p.kinds import Kinds
 from p2p.membership import Membership, MembershipConfig
 from p2p.records import Core
 from p2p.store import NodeStore
@@ -82,6 +83,7 @@ class Agent:
         credentials: Credentials,
         machine: Membership,
         transport: Transport,
+        kinds: Kinds,
     ) -> None:
         self._runtime = runtime
         self._settings = settings
@@ -106,6 +108,7 @@ class Agent:
         self._jobs = JobManager(
             runtime,
             work=self._scheduler,
+            check=kinds.check,
             command=lambda assigned: worker_command(settings.worker, runtime, assigned),
             environment=worker_environment(os.environ),
             workers=settings.workers,
@@ -144,6 +147,7 @@ class Agent:
         credentials: Credentials,
         store: NodeStore,
         transport: Transport,
+        kinds: Kinds,
     ) -> "Agent":
         """Put a node together: what it remembers is read from `store`, nothing is sent yet."""
         database = Database(store, world.threads)
@@ -178,7 +182,7 @@ class Agent:
             bus=EventBus(),
             peers=machine,
         )
-        return cls(runtime, settings, credentials, machine, transport)
+        return cls(runtime, settings, credentials, machine, transport, kinds)
 
     async def run(self, ready: Callable[[Sequence[Address]], None]) -> Exit:
         """Run the node until it is told to stop; call `ready` with where it can be dialled."""
@@ -219,6 +223,8 @@ class Agent:
         handler = self._handlers.get(request.path)
         if handler is None:
             return Reply(404, f"there is no {request.path[:100]}".encode())
+        if request.peer is not None:
+            await self._nodes.heard(request.peer)
         return await handler(request)
 
     async def _wind_down(self) -> Sequence[RecordId]:

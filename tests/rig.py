@@ -104,6 +104,11 @@ def rig(
         )
 
 
+async def pass_s(seconds: float) -> None:
+    """Let virtual time pass; none of ours does."""
+    await trio.sleep(seconds)
+
+
 def in_virtual_time(story: Callable[[], Awaitable[ResultT]]) -> ResultT:
     """Run a story whose waits take no time."""
     return trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -34,7 +34,10 @@ may_catch_everything = {
 }
 """The edges at which a fault that nobody thought of is contained, each with its reason."""
 
-may_sleep = {"tests/waiting.py": "other processes cannot wake a test; it waits with a deadline"}
+may_sleep = {
+    "tests/rig.py": "in virtual time, where it takes none",
+    "tests/waiting.py": "other processes cannot wake a test; it waits with a deadline",
+}
 """Test modules that may sleep, each with its reason."""
 
 

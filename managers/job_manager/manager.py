@@ -17,7 +17,7 @@ import trio
 from managers.job_manager.worker import Worker, WorkerEnded, WorkerRubbish
 from mixins.base import Loop, P2PMixinBase
 from mixins.runtime import Runtime
-from p2p.envelope import NoEnvelope, parse_record
+from p2p.envelope import Record, RecordRefused, parse_record
 from p2p.events import Event, RecordsStored
 
 backoff_s_first = 1.0
@@ -96,13 +96,19 @@ class JobManager(P2PMixinBase):
         runtime: Runtime,
         *,
         work: Work,
+        check: Callable[[Record], None],
         command: Callable[[Assigned], Sequence[str]],
         environment: Mapping[str, str],
         workers: int,
     ) -> None:
-        """`command` turns an assignment into the worker's command line."""
+        """`command` turns an assignment into the worker's command line.
+
+        `check` raises `RecordRefused` for a record that breaks the rules of its kind. It is asked
+        before the store is: what nobody else will ever see must not show in this node's digest.
+        """
         super().__init__(runtime)
         self._work = work
+        self._check = check
         self._command = command
         self._environment = environment
         self._slots = [_Slot(f"selfplay-{number + 1}") for number in range(workers)]
@@ -214,7 +220,8 @@ class JobManager(P2PMixinBase):
     async def _keep(self, slot: _Slot, data: bytes) -> None:
         try:
             record = parse_record(data)
-        except NoEnvelope as error:
+            self._check(record)
+        except RecordRefused as error:
             raise WorkerRubbish(str(error)) from None
         if (record.config, record.producer) != (slot.config, self.runtime.node):
             raise WorkerRubbish(
@@ -222,9 +229,6 @@ class JobManager(P2PMixinBase):
                 f"not of {slot.config} by this node"
             )
         done = await self.ingest([data])
-        if done.refused or done.refused_before:
-            reason = done.refused[0].reason if done.refused else "a record refused before"
-            raise WorkerRubbish(reason)
         slot.games += len(done.stored)
         slot.crashes_in_a_row = 0
         slot.trouble = ""

@@ -64,6 +64,9 @@ _told_records_min = 100
 """An exchange that moves fewer is everyday business and not worth a line in the log."""
 
 
+_nothing_seen = Mark(b"", 0)
+
+
 @dataclasses.dataclass(slots=True)
 class _Peer:
     """What this node remembers of a peer while it runs."""
@@ -76,7 +79,7 @@ class _Peer:
     pushing: bool = False
     push_at_s: float = 0.0
     push_failures: int = 0
-    seen: Mark = Mark(b"", 0)
+    seen: Mark = _nothing_seen
     """How far its store has come, by its latest digest."""
     reminder: Snapshot | None = None
     """What to remind it of, if its store has lost rows."""

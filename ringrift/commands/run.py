@@ -121,7 +121,7 @@ async def _run(settings: AgentSettings, joined: Membership, listen: Address | No
             await threads.run(tls.server_context, keyring),
             listeners,
         )
-        agent = await Agent.compose(world, settings, credentials, store, transport)
+        agent = await Agent.compose(world, settings, credentials, store, transport, kinds)
 
         def ready(addresses: Sequence[Address]) -> None:
             _welcome(log, settings, joined, addresses)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import trio
 
 from p2p.identity.ids import NodeId
+from tests.rig import pass_s
 from transports.base import (
     Address,
     Answer,
@@ -58,7 +59,7 @@ class DirectTransport:
         if to in self._net.cut:
             raise NotListening("cut")
         if to in self._net.silent:
-            await trio.sleep(deadline_s)
+            await pass_s(deadline_s)
             raise DeadlineExceeded("silent")
         incoming = Incoming(path, self._me, _pieces([body]), len(body))
         reply = await self._net.handlers[to][path](incoming)

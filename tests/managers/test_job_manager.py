@@ -16,7 +16,7 @@ from mixins.base import P2PMixinBase
 from mixins.clock import SystemClock
 from mixins.runtime import Runtime
 from tests.processes import running
-from tests.rig import me, rig
+from tests.rig import check_game, me, rig
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,12 @@ async def shop(
             runtime, seed_key=b"", assignments=[Assignment("square8_2p", ("random", "random"))]
         )
         jobs = JobManager(
-            runtime, work=work, command=built, environment=dict(os.environ), workers=workers
+            runtime,
+            work=work,
+            check=check_game,
+            command=built,
+            environment=dict(os.environ),
+            workers=workers,
         )
         loops = LoopManager(runtime)
         managers: list[P2PMixinBase] = [jobs, loops]

@@ -18,10 +18,10 @@ from p2p.events import HostOffline, HostOnline, RecordsStored
 from p2p.frames import frame
 from p2p.identity.ids import MeshId, NodeId
 from p2p.membership import Member, MemberState
-from p2p.reconcile import Receipt
+from p2p.reconcile import Ping, Receipt, Snapshot
 from p2p.records import Core
 from tests.managers.direct import Net
-from tests.rig import Peers, check_game, epoch_ms, in_virtual_time, rig
+from tests.rig import Peers, check_game, epoch_ms, in_virtual_time, pass_s, rig
 from transports.base import Incoming, Reply
 
 names = [NodeId(bytes([65 + number]) * 16) for number in range(3)]
@@ -132,7 +132,7 @@ def test_what_is_produced_is_pushed_and_receipted(tmp_path: Path) -> None:
         async with mesh(tmp_path, 3) as at:
             a, b, c = at.nodes
             await a.play(5)
-            await trio.sleep(1)
+            await pass_s(1)
             assert [await b.stored(), await c.stored()] == [5, 5]
             assert await a.safe() == (5, 5, 0)
             assert {path for _, _, path in at.net.requests} == {path_records}
@@ -157,13 +157,13 @@ def test_an_unreachable_peer_gets_everything_once_it_is_back(tmp_path: Path) -> 
             a, b = at.nodes
             at.net.cut.add(b.runtime.node)
             await a.play(3)
-            await trio.sleep(100)
+            await pass_s(100)
             assert await a.safe() == (3, 0, 3)
             assert any("not been safe" in problem for problem in a.planner.health())
             tries = len(at.net.requests)
             assert 3 <= tries <= 20
             at.net.cut.clear()
-            await trio.sleep(100)
+            await pass_s(100)
             assert await b.stored() == 3
             assert await a.safe() == (3, 3, 0)
             assert list(a.planner.health()) == []
@@ -177,9 +177,9 @@ def test_a_silent_peer_does_not_hold_up_the_others(tmp_path: Path) -> None:
             a, b, c = at.nodes
             at.net.silent.add(b.runtime.node)
             await a.play(3)
-            await trio.sleep(1)
+            await pass_s(1)
             await a.play(3)
-            await trio.sleep(1)
+            await pass_s(1)
             assert await c.stored() == 6
 
     tell(story)
@@ -191,16 +191,16 @@ def test_nodes_that_differ_exchange_until_they_do_not(tmp_path: Path) -> None:
             at.net.cut.update(names)
             for node, count in zip(at.nodes, (300, 20, 0), strict=True):
                 await node.play(count)
-            await trio.sleep(1)
+            await pass_s(1)
             at.net.cut.clear()
             for _ in range(6):
                 await at.gossip()
-                await trio.sleep(10)
+                await pass_s(10)
             assert [await node.stored() for node in at.nodes] == [320, 320, 320]
             assert [await node.safe() for node in at.nodes] == [(320, 320, 0)] * 3
             quiet = len(at.net.requests)
             await at.gossip()
-            await trio.sleep(10)
+            await pass_s(10)
             assert len(at.net.requests) == quiet
 
     tell(story)
@@ -212,17 +212,17 @@ def test_an_exchange_that_is_cut_keeps_what_came_and_the_next_one_ends_it(tmp_pa
             a, b = at.nodes
             at.net.cut.add(b.runtime.node)
             await a.play(3000)
-            await trio.sleep(0.5)
+            await pass_s(0.5)
             at.net.cut.clear()
             at.net.cut_after_bytes = 150_000
             mine, theirs = await b.planner.offer(), await a.planner.offer()
             await b.planner.heard(a.runtime.node, mine, theirs)
-            await trio.sleep(0.4)
+            await pass_s(0.4)
             some = await b.stored()
             at.net.cut_after_bytes = None
             for _ in range(3):
                 await at.gossip()
-                await trio.sleep(10)
+                await pass_s(10)
             assert 0 < some < 3000
             assert await b.stored() == 3000
 
@@ -237,7 +237,7 @@ def test_an_equal_digest_proves_copies_only_if_nothing_was_refused(tmp_path: Pat
             bad = game(a.runtime.node, 99, "bad")
             for node in at.nodes:
                 await node.runtime.store.ingest([bad], 0)
-            await trio.sleep(1)
+            await pass_s(1)
             mine, theirs = await b.planner.offer(), await a.planner.offer()
             assert mine.agrees(theirs)
             assert theirs.refused == 1
@@ -266,11 +266,11 @@ def test_nonsense_for_a_receipt_proves_nothing(tmp_path: Path, reply: Reply) -> 
             a, b, c = at.nodes
             at.net.handlers[b.runtime.node] = dict.fromkeys((path_records, path_exchange), nonsense)
             await a.play(2)
-            await trio.sleep(5)
+            await pass_s(5)
             assert await c.stored() == 2
             assert await a.safe() == (2, 0, 0)
             await at.gossip()
-            await trio.sleep(20)
+            await pass_s(20)
 
     tell(story)
 
@@ -294,7 +294,7 @@ def test_a_completed_exchange_is_evidence_without_a_further_word(tmp_path: Path)
             at.net.cut.update(names)
             await a.play(300)
             await b.play(5)
-            await trio.sleep(0.5)
+            await pass_s(0.5)
             at.net.cut.clear()
             outcome = await b.planner.exchange(member(a.runtime.node))
             assert (outcome.given, outcome.taken) == (5, 300)
@@ -311,7 +311,7 @@ def test_what_a_peer_sends_it_holds(tmp_path: Path) -> None:
             a, b, c = at.nodes
             at.net.cut.add(c.runtime.node)
             await a.play(4)
-            await trio.sleep(1)
+            await pass_s(1)
             at.net.cut.add(a.runtime.node)
             at.net.cut.remove(c.runtime.node)
             await c.planner.exchange(member(b.runtime.node))
@@ -326,7 +326,7 @@ def test_a_record_that_a_peer_refuses_is_not_counted_as_held_there(tmp_path: Pat
         async with mesh(tmp_path, 2, check={1: refuse_everything}) as at:
             a, b = at.nodes
             await a.play(1)
-            await trio.sleep(1)
+            await pass_s(1)
             assert await b.stored() == 0
             assert await a.safe() == (1, 0, 1)
 
@@ -339,18 +339,43 @@ def test_what_one_side_refuses_does_not_keep_two_nodes_busy(tmp_path: Path) -> N
             a, b = at.nodes
             await b.runtime.store.ingest([game(b.runtime.node, 1)], 0)  # known to b, held by nobody
             await at.gossip()
-            await trio.sleep(20)
+            await pass_s(20)
             tried = len(at.net.requests)
             assert tried >= 1
             for _ in range(10):
                 await at.gossip()
-                await trio.sleep(10)
+                await pass_s(10)
             assert len(at.net.requests) == tried
             await a.play(1)  # a new difference is looked into again
-            await trio.sleep(1)
+            await pass_s(1)
             await at.gossip()
-            await trio.sleep(10)
+            await pass_s(10)
             assert len(at.net.requests) > tried + 1
+
+    tell(story)
+
+
+def test_a_store_that_lost_rows_is_told_and_goes_on_under_a_new_id(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, b = at.nodes
+            await a.play(5)
+            await pass_s(1)
+            await at.gossip()
+            old, mine = await b.planner.offer(), await a.planner.offer()
+            await a.play(1)
+            later = await a.planner.offer()
+            restored = Ping(old.store, old.seq - 2, later.known, 0)
+            await a.planner.heard(b.runtime.node, later, restored)
+            proved = await a.runtime.store.read(lambda store: store.watermark(b.runtime.node))
+            assert proved == mine.seq  # the claim of an older copy proves nothing
+            assert a.planner.reminder(b.runtime.node) == Snapshot(old.store, old.seq)
+            await b.planner.reminded(Snapshot(old.store, old.seq))
+            assert (await b.planner.offer()).store == old.store  # in truth it has not lost rows
+            await b.planner.reminded(Snapshot(old.store, old.seq + 100))
+            assert (await b.planner.offer()).store != old.store
+            await at.gossip()
+            assert a.planner.reminder(b.runtime.node) is None
 
     tell(story)
 
@@ -361,7 +386,7 @@ def test_a_peer_that_sends_more_than_it_announced_is_cut_off(tmp_path: Path) -> 
             a, b = at.nodes
             at.net.cut.update(names)
             await a.play(3)
-            await trio.sleep(0.5)
+            await pass_s(0.5)
             at.net.cut.clear()
             honest = at.net.handlers[a.runtime.node][path_exchange]
 

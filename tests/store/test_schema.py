@@ -14,7 +14,7 @@ from managers.state.database import Database
 from managers.state.errors import ForeignFile, SchemaTooNew, StoreDamaged, StoreError
 from tests.store.samples import Disk, numbered, open_store
 
-published = ["9fa86644ecf1ed6544c450d361c75a90dd5ea5b2df8e6e8a06058731745b1c3b"]
+published = ["738134166a829e0da64a85ec13bf39884a85b74ad1f3cdccf87c00a559da03d3"]
 next_step = ("CREATE TABLE added (x)", "INSERT INTO added SELECT count(*) FROM records")
 
 
