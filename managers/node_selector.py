@@ -81,7 +81,7 @@ class Rider(Protocol):
         """Take in what a peer told about its records, in exchange for `mine`."""
 
     def reminder(self, peer: NodeId) -> Snapshot | None:
-        """Return what to tell a peer whose store has lost rows."""
+        """Return what to tell a peer whose store seems to have lost rows."""
 
     async def reminded(self, seen: Snapshot) -> None:
         """Take in what a peer has seen of our store, if ours seems to have lost rows."""

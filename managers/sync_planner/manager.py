@@ -161,7 +161,7 @@ class SyncPlanner(P2PMixinBase):
     async def heard(self, peer: NodeId, mine: Ping, theirs: Ping) -> None:
         """Compare a peer's digest with ours: equal, it proves copies; if not, plan an exchange."""
         state = self._peer(peer)
-        if self._has_lost_rows(peer, state, theirs):
+        if not self._is_newest(state, theirs):
             return
         alike = theirs.agrees(mine)
         state.differs = not alike and (mine.known, theirs.known) != state.irreconcilable
@@ -170,22 +170,21 @@ class SyncPlanner(P2PMixinBase):
         elif alike and theirs.proves_copies(mine):
             await self._prove(peer, state.seen, mine.seq)
 
-    def _has_lost_rows(self, peer: NodeId, state: _Peer, theirs: Ping) -> bool:
-        """Whether a peer's store is an older copy of itself: what we noted of it is void.
+    def _is_newest(self, state: _Peer, theirs: Ping) -> bool:
+        """Whether this is the furthest that we have seen a peer's store.
 
-        It is reminded, and takes a new store id, with which everything begins anew.
+        If not, two messages have overtaken each other, or the store is an older copy of itself, and
+        what we noted of it is void. Only the peer can tell: it is reminded of what we have seen.
         """
         if theirs.store == state.seen.store and theirs.seq < state.seen.seq:
-            if state.reminder is None:
-                self.log.warning("the store of %s has lost rows; it is told so", peer.hex()[:12])
             state.reminder = Snapshot(state.seen.store, state.seen.seq)
-            return True
+            return False
         state.seen = Mark(theirs.store, theirs.seq)
         state.reminder = None
-        return False
+        return True
 
     def reminder(self, peer: NodeId) -> Snapshot | None:
-        """Return what to tell a peer whose store has lost rows."""
+        """Return what to tell a peer whose store seems to have lost rows."""
         return self._peer(peer).reminder
 
     async def reminded(self, seen: Snapshot) -> None:

@@ -41,9 +41,12 @@ def show(console: Console, found: dict[str, Any]) -> None:
     console.print(_games_line(games))
     if found["paused"]:
         console.print(Text("paused: no further game is started on this box", style="yellow"))
+    console.print()
     console.print(_members(node["id"], mesh["members"]))
     if found["jobs"]:
+        console.print()
         console.print(_jobs(found["jobs"]))
+    console.print()
     for problem in found["problems"]:
         console.print(Text.assemble(("problem  ", "bold red"), problem))
     if not found["problems"]:
