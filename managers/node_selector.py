@@ -149,7 +149,9 @@ class NodeSelector(P2PMixinBase):
     async def _gossip(self) -> None:
         async with trio.open_nursery() as nursery:
             while True:
-                await self._perform(self._machine.tick(self._now_s()))
+                effects = self._machine.tick(self._now_s())
+                await self._persist(effects)
+                self._note(effects)
                 while self._outbox:
                     nursery.start_soon(self._deliver, self._outbox.pop(0))
                 await self._alarm.wait(self._machine.wake_at_s)
@@ -180,6 +182,7 @@ class NodeSelector(P2PMixinBase):
         """Do what the machine wants: store first, then let the gossip loop send."""
         await self._persist(effects)
         self._note(effects)
+        self._alarm.ring()
 
     async def _persist(self, effects: Effects) -> None:
         if effects.persist:
@@ -188,7 +191,6 @@ class NodeSelector(P2PMixinBase):
 
     def _note(self, effects: Effects) -> None:
         self._outbox += effects.send
-        self._alarm.ring()
         for change in effects.changes:
             match change:
                 case MemberChanged(node, _, new):

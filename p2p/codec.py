@@ -43,6 +43,8 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 MessageT = TypeVar("MessageT")
 
+_sorting_encoder = msgspec.msgpack.Encoder(order="sorted")
+
 
 def pack(message: Message) -> bytes:
     """Encode a message. Raises `ValueError` if it exceeds `message_bytes_max`: our own fault."""
@@ -107,6 +109,18 @@ def parse_canonical(data: bytes, *, bytes_max: int = record_bytes_max) -> Any:
     """
     if len(data) > bytes_max:
         raise NotCanonical(f"{len(data)} bytes exceed the limit of {bytes_max}")
+    try:
+        value = msgpack.unpackb(data)
+        if _sorting_encoder.encode(value) == data:
+            return value
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException):
+        pass
+    # Only the strict way refuses, so that a refusal and its reason never hang on the quick one,
+    # whose depth, for one, is limited by the caller's stack.
+    return _parse_strictly(data)
+
+
+def _parse_strictly(data: bytes) -> Any:
     try:
         # timestamp=3 turns the one built-in extension into a datetime, which packb refuses.
         value = msgpack.unpackb(

@@ -5,10 +5,11 @@ the SHA-256 of those bytes. The envelope alone decides where a record belongs (i
 node can store and pass on kinds and formats that it has never heard of.
 """
 
-import dataclasses
 import hashlib
 import re
 from typing import NewType
+
+import msgspec
 
 from p2p.codec import NotCanonical, canonical, parse_canonical, record_bytes_max
 from p2p.identity.ids import NodeId, node_id_bytes
@@ -29,8 +30,7 @@ class NoEnvelope(RecordRefused):
     """Bytes without a readable envelope: they belong to no segment."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True, gc=False):
     """The records of one kind and config produced on one UTC day; the unit of exchange."""
 
     kind: str
@@ -39,8 +39,7 @@ class Segment:
     """Days since 1970-01-01."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record with a readable envelope. `data` are the bytes that `id` is the hash of."""
 
     id: RecordId

@@ -9,13 +9,14 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
 from p2p.manifest import Digest, MonthKey, SegmentKey
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """One row that a batch added: where it came from is the caller's business."""
 
     seq: int

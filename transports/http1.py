@@ -157,7 +157,7 @@ class Connection:
                 await linger(self._stream, self._limits)
             return False
         self._h11.start_next_cycle()
-        return not self._closing.begun.is_set()
+        return True
 
     # Receiving
 

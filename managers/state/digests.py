@@ -3,7 +3,7 @@
 import sqlite3
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from p2p.envelope import RecordId
 from p2p.manifest import Digest, leaf_bits_stored, leaf_of
@@ -22,13 +22,9 @@ def digest(count: int, total: bytes) -> Digest:
 
 def leaves(db: sqlite3.Connection, segment: int) -> Iterator[tuple[int, Digest]]:
     """Return each leaf of a segment that is not empty, with its sum."""
-    for leaf, count, total in _read_leaves(db, segment):
-        yield leaf, digest(count, total)
-
-
-def _read_leaves(db: sqlite3.Connection, segment: int) -> Iterator[tuple[int, int, bytes]]:
     row = db.execute("SELECT sums FROM leaves WHERE segment = ?", (segment,)).fetchone()
-    return _leaf.iter_unpack(row[0] if row else b"")
+    for leaf, count, total in _leaf.iter_unpack(row[0] if row else b""):
+        yield leaf, digest(count, total)
 
 
 def add(
@@ -40,9 +36,18 @@ def add(
     months: defaultdict[int, Digest] = defaultdict(Digest)
     months_refused: defaultdict[int, Digest] = defaultdict(Digest)
     for segment, ids in known.items():
-        more = _add_to_leaves(db, segment, ids)
-        _add(db, "segments", segment, more)
-        (month,) = db.execute("SELECT month FROM segments WHERE id = ?", (segment,)).fetchone()
+        month, count, total, sums = db.execute(
+            "SELECT month, count, total, sums FROM segments"
+            " LEFT JOIN leaves ON leaves.segment = segments.id WHERE segments.id = ?",
+            (segment,),
+        ).fetchone()
+        more = Digest.of(ids)
+        kept = digest(count, total) + more
+        db.execute(
+            "UPDATE segments SET count = ?, total = ? WHERE id = ?",
+            (kept.count, kept.total_bytes, segment),
+        )
+        db.execute("REPLACE INTO leaves VALUES (?, ?)", (segment, _with_ids(sums or b"", ids)))
         months[month] += more
         months_refused[month] += Digest.of(refused.get(segment, ()))
     for month, more in months.items():
@@ -52,23 +57,20 @@ def add(
     _add(db, "store", 1, sum(months_refused.values(), start=Digest()), prefix="refused_")
 
 
-def _add_to_leaves(db: sqlite3.Connection, segment: int, ids: Collection[RecordId]) -> Digest:
-    """Add ids to a segment's leaves, and return their sum."""
+def _with_ids(sums: bytes, ids: Iterable[RecordId]) -> bytes:
+    """Add ids to `leaves.sums`, touching only the leaves that they are in."""
     # Plain integers: this runs for every record, and `Digest` would cost ten times as much.
-    more: defaultdict[int, int] = defaultdict(int)
-    counts: defaultdict[int, int] = defaultdict(int)
+    changed = bytearray(sums)
+    places = {leaf: at * _leaf.size for at, leaf in enumerate(sums[:: _leaf.size])}
     for id_ in ids:
         leaf = leaf_of(id_)
-        counts[leaf] += 1
-        more[leaf] += int.from_bytes(id_, "big")
-    kept = {leaf: (count, total) for leaf, count, total in _read_leaves(db, segment)}
-    for leaf, added in more.items():
-        count, total = kept.get(leaf, (0, b""))
-        new_total = (int.from_bytes(total, "big") + added) % _total_modulus
-        kept[leaf] = (count + counts[leaf], new_total.to_bytes(32, "big"))
-    packed = b"".join(_leaf.pack(leaf, *kept[leaf]) for leaf in sorted(kept))
-    db.execute("REPLACE INTO leaves VALUES (?, ?)", (segment, packed))
-    return Digest(len(ids), sum(more.values()) % _total_modulus)
+        at = places.setdefault(leaf, len(changed))
+        if at == len(changed):
+            changed += _leaf.pack(leaf, 0, bytes(32))
+        _, count, total = _leaf.unpack_from(changed, at)
+        new_total = (int.from_bytes(total, "big") + int.from_bytes(id_, "big")) % _total_modulus
+        _leaf.pack_into(changed, at, leaf, count + 1, new_total.to_bytes(32, "big"))
+    return bytes(changed)
 
 
 def _add(db: sqlite3.Connection, table: str, row: int, more: Digest, prefix: str = "") -> None:

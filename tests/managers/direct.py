@@ -16,6 +16,7 @@ from transports.base import (
     Incoming,
     Interrupted,
     NotListening,
+    Refused,
     Reply,
 )
 
@@ -27,6 +28,9 @@ class Net:
         self.handlers: dict[NodeId, dict[str, Handler]] = {}
         self.cut: set[NodeId] = set()
         self.silent: set[NodeId] = set()
+        self.places: dict[Address, NodeId] = {}
+        """Who is found where, at first contact."""
+        self.refusing: set[Address] = set()
         self.cut_after_bytes: int | None = None
         """Answers break off after so many bytes."""
         self.requests: list[tuple[NodeId, NodeId, str]] = []
@@ -68,8 +72,12 @@ class DirectTransport:
     def introduce(
         self, address: Address, path: str, body: bytes = b"", *, deadline_s: float
     ) -> contextlib.AbstractAsyncContextManager[Answer]:
-        """Nobody is met here."""
-        raise NotListening(str(address))
+        """Call the handler of whoever is at `address`."""
+        if address in self._net.refusing:
+            raise Refused("the peer belongs to another mesh")
+        if address not in self._net.places:
+            raise NotListening(str(address))
+        return self.request(self._net.places[address], [address], path, body, deadline_s=deadline_s)
 
     async def serve(
         self,

@@ -469,6 +469,11 @@ class TransportContract:
                 ):
                     pass
             assert not asked
+            with pytest.raises(Unreachable):
+                async with pair.caller.transport.request(
+                    other.id, [*pair.addresses, network.nowhere()], "/v1/x", deadline_s=long_s
+                ):
+                    pass
             await pair.assert_usable()
 
     # Deadlines and cancellation

@@ -20,10 +20,14 @@ limits = Limits()
 peer_id = NodeId(bytes(16))
 
 
+patience_s = 1e6
+"""Virtual seconds that a test may take."""
+
+
 @pytest.fixture
 def clock() -> trio.testing.MockClock:
-    """Time stands still, but where a test lets it pass."""
-    return trio.testing.MockClock()
+    """Time stands still, but where a test lets it pass, and where nobody can go on."""
+    return trio.testing.MockClock(autojump_threshold=5)
 
 
 @pytest.fixture
@@ -83,10 +87,11 @@ async def connected(
         finally:
             await trio.aclose_forcefully(theirs)
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve)
-        yield Peer(ours, closing)
-        nursery.cancel_scope.cancel()
+    with trio.fail_after(patience_s):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            yield Peer(ours, closing)
+            nursery.cancel_scope.cancel()
 
 
 async def echo(incoming: Incoming) -> Reply:
@@ -290,6 +295,12 @@ async def test_what_cannot_be_served_is_answered_in_a_line_and_ends_the_connecti
     assert body.endswith(b"\n")
     assert body.count(b"\n") == 1
     assert not caplog.records
+
+
+async def test_a_head_without_end_is_not_collected() -> None:
+    async with connected(echo) as peer:
+        await peer.say(b"POST / HTTP/1.1\r\nx: " + b"x" * (limits.head_bytes_max + 1))
+        await peer.hear(b"HTTP/1.1 431 ")
 
 
 async def test_a_body_that_breaks_off_is_not_answered_as_if_whole() -> None:

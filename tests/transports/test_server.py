@@ -7,7 +7,7 @@ import os
 import pathlib
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
@@ -26,17 +26,34 @@ ping = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @contextlib.asynccontextmanager
+async def running(
+    server: Server,
+) -> AsyncIterator[tuple[Address, Callable[[], None], trio.Event]]:
+    """Serve on loopback, without TLS; yield where, what stops it, and what tells of its end."""
+    listeners = await open_tcp(Address("127.0.0.1", 0))
+    serving = trio.CancelScope()
+    ended = trio.Event()
+
+    async def serve(*, task_status: trio.TaskStatus[None]) -> None:
+        with serving:
+            await server.serve(listeners, task_status=task_status)
+        ended.set()
+
+    with trio.fail_after(long_s):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve)
+            yield bound_address(listeners[0]), serving.cancel, ended
+            serving.cancel()
+
+
+@contextlib.asynccontextmanager
 async def serving(
     handler: Handler, admit: Admit = admit_operator, limits: Limits | None = None
 ) -> AsyncIterator[Address]:
-    """Serve on loopback, without TLS."""
-    listeners = await open_tcp(Address("127.0.0.1", 0))
+    """Serve to the end of the test."""
     server = Server(handler, admit, limits or Limits(grace_s=0.1))
-    with trio.fail_after(long_s):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(server.serve, listeners)
-            yield bound_address(listeners[0])
-            nursery.cancel_scope.cancel()
+    async with running(server) as (address, _, _):
+        yield address
 
 
 async def connect(address: Address) -> trio.SocketStream:
@@ -131,10 +148,15 @@ async def test_the_socket_of_a_living_process_is_left_alone(path: pathlib.Path) 
             assert await status(stream) == 200
 
 
+async def briefly(path: pathlib.Path) -> None:
+    with trio.fail_after(long_s):
+        await serve_unix(path, nothing)
+
+
 def test_a_file_in_the_sockets_place_is_left_alone(path: pathlib.Path) -> None:
     path.write_text("precious")
     with pytest.raises(OSError, match="in use"):
-        trio.run(serve_unix, path, nothing)
+        trio.run(briefly, path)
     assert path.read_text() == "precious"
 
 
@@ -236,7 +258,7 @@ async def test_strangers_who_say_nothing_make_room_for_the_next() -> None:
         return Admitted(socket, None)
 
     async with (
-        serving(nothing, admit, Limits(handshakes_max=2)) as address,
+        serving(nothing, admit, Limits(handshakes_max=2, handshake_s=1e6)) as address,
         await connect(address) as oldest,
         await connect(address),
         await connect(address) as member,
@@ -307,6 +329,42 @@ async def test_a_bug_in_one_connection_ends_it_alone(caplog: pytest.LogCaptureFi
 # The end
 
 
+async def test_only_who_works_can_hold_up_the_end() -> None:
+    working = trio.Event()
+    go_on = trio.Event()
+
+    async def handler(incoming: Incoming) -> Reply:
+        if incoming.path == "/work":
+            working.set()
+            await go_on.wait()
+        return Reply(body=b"done")
+
+    async def admit(socket: trio.SocketStream) -> Admitted:
+        if await socket.receive_some(1) == b"!":
+            await trio.sleep_forever()
+        return Admitted(socket, None)
+
+    async with (
+        running(Server(handler, admit, Limits(grace_s=long_s / 2))) as (address, stop, ended),
+        await connect(address) as idle,
+        await connect(address) as unknown,
+        await connect(address) as worker,
+    ):
+        await idle.send_all(b"?" + ping)
+        await hear(idle, b"done")
+        await unknown.send_all(b"!")
+        await worker.send_all(b"?GET /work HTTP/1.1\r\nhost: x\r\n\r\n")
+        await working.wait()
+        stop()
+        with trio.fail_after(long_s / 4):
+            assert (await to_end(idle), await to_end(unknown)) == (b"", b"")
+        assert not ended.is_set()
+        go_on.set()
+        assert (await to_end(worker)).endswith(b"done")
+        await worker.aclose()
+        await ended.wait()
+
+
 async def test_whatever_strangers_do_the_server_ends_in_two_seconds() -> None:
     busy: set[str] = set()
     all_busy = trio.Event()
@@ -332,17 +390,6 @@ async def test_whatever_strangers_do_the_server_ends_in_two_seconds() -> None:
             return Reply(body=Source(800).body())
         return await for_ever(incoming)
 
-    server = Server(handler, admit, Limits())
-    listeners = await open_tcp(Address("127.0.0.1", 0))
-    address = bound_address(listeners[0])
-    serving = trio.CancelScope()
-    ended = trio.Event()
-
-    async def serve(*, task_status: trio.TaskStatus[None]) -> None:
-        with serving:
-            await server.serve(listeners, task_status=task_status)
-        ended.set()
-
     async def send_for_ever(stream: trio.SocketStream) -> None:
         with contextlib.suppress(trio.BrokenResourceError):
             await stream.send_all(b"?POST /body HTTP/1.1\r\nhost: x\r\n")
@@ -350,21 +397,23 @@ async def test_whatever_strangers_do_the_server_ends_in_two_seconds() -> None:
             while True:
                 await stream.send_all(bytes(1 << 16))
 
-    with trio.fail_after(long_s):
-        async with contextlib.AsyncExitStack() as streams, trio.open_nursery() as nursery:
-            await nursery.start(serve)
+    async with (
+        running(Server(handler, admit, Limits())) as (address, stop, ended),
+        contextlib.AsyncExitStack() as streams,
+        trio.open_nursery() as nursery,
+    ):
 
-            async def visit(said: bytes) -> trio.SocketStream:
-                stream = await streams.enter_async_context(await connect(address))
-                await stream.send_all(said)
-                return stream
+        async def visit(said: bytes) -> trio.SocketStream:
+            stream = await streams.enter_async_context(await connect(address))
+            await stream.send_all(said)
+            return stream
 
-            await visit(b"!")
-            await visit(b"?GET /download HTTP/1.1\r\nhost: x\r\n\r\n")
-            await visit(b"?GET /stuck HTTP/1.1\r\nhost: x\r\n\r\n")
-            await visit(b"?" + ping[:10])
-            nursery.start_soon(send_for_ever, await visit(b""))
-            await all_busy.wait()
-            serving.cancel()
-            with trio.fail_after(2):
-                await ended.wait()
+        await visit(b"!")
+        await visit(b"?GET /download HTTP/1.1\r\nhost: x\r\n\r\n")
+        await visit(b"?GET /stuck HTTP/1.1\r\nhost: x\r\n\r\n")
+        await visit(b"?" + ping[:10])
+        nursery.start_soon(send_for_ever, await visit(b""))
+        await all_busy.wait()
+        stop()
+        with trio.fail_after(2):
+            await ended.wait()

@@ -29,11 +29,16 @@ async def pair(
     """Return both ends of a connection before their handshake."""
     ours, theirs = trio.socket.socketpair()
     name = node_name(server.id, mesh.id)
-    async with (
-        TlsStream(trio.SocketStream(ours), client.client_context, server_hostname=name) as caller,
-        TlsStream(trio.SocketStream(theirs), server.server_context, server_hostname=None) as called,
-    ):
-        yield caller, called
+    with trio.fail_after(30):
+        async with (
+            TlsStream(
+                trio.SocketStream(ours), client.client_context, server_hostname=name
+            ) as caller,
+            TlsStream(
+                trio.SocketStream(theirs), server.server_context, server_hostname=None
+            ) as called,
+        ):
+            yield caller, called
 
 
 @contextlib.asynccontextmanager
