@@ -1,5 +1,6 @@
 """The two encodings: canonical bytes, and typed messages."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgpack
@@ -13,6 +14,7 @@ from p2p.codec import (
     MalformedMessage,
     Message,
     NotCanonical,
+    _parse_strictly,
     canonical,
     message_bytes_max,
     pack,
@@ -31,6 +33,21 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=20,
 )
+
+loose = st.recursive(
+    values
+    | st.builds(msgpack.Timestamp, st.integers(0, 2**35), st.integers(0, 2))
+    | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=12)),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=2) | st.binary(max_size=2) | st.integers(0, 9), inner)
+    ),
+    max_leaves=8,
+)
+"""Values of which most have a msgpack encoding that is not canonical."""
+
+mutations = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=2)
+"""Where to change an encoding, as a fraction of its length, and to which byte."""
 
 
 @given(values)
@@ -54,6 +71,31 @@ def test_junk_is_refused_or_is_exactly_canonical(data: bytes) -> None:
     except NotCanonical:
         return
     assert canonical(value) == data
+
+
+@given(values.map(canonical) | loose.map(msgpack.packb) | st.binary(max_size=60), mutations)
+def test_the_quick_way_to_parse_agrees_with_the_strict_one(
+    data: bytes, mutations: list[tuple[float, int]]
+) -> None:
+    mutable = bytearray(data)
+    for place, octet in mutations if data else ():
+        mutable[int(place * len(mutable))] = octet
+    assert outcome(parse_canonical, bytes(mutable)) == outcome(_parse_strictly, bytes(mutable))
+
+
+def outcome(parse: Callable[[bytes], object], data: bytes) -> str:
+    """Return the value or the reason, told apart where == would not: 1, 1.0 and True, or NaN."""
+    try:
+        return repr(parse(data))
+    except NotCanonical as error:
+        return f"refused: {error}"
+
+
+def test_how_deep_a_value_may_be_does_not_depend_on_the_callers_stack() -> None:
+    data = b"\x91" * 1000 + b"\x82\xa1a\x01\xa1b\x02"
+    assert msgpack.packb(parse_canonical(data)) == data
+    with pytest.raises(NotCanonical, match="repeated"):
+        parse_canonical(data.replace(b"b", b"a"))
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ may_load_late = {"ringrift/cli.py"}
 may_catch_everything = {
     "managers/loop_manager.py": "a supervisor must outlive whatever ends the loop it restarts",
     "transports/http1.py": "what a handler raises ends its own request alone, and is logged",
+    "transports/server.py": "what breaks in one connection ends it alone, and is logged",
 }
 """The edges at which a fault that nobody thought of is contained, each with its reason."""
 

@@ -209,7 +209,8 @@ class Reply:
 Handler: TypeAlias = Callable[[Incoming], Awaitable[Reply]]
 """Answers a request. A `CodecError` that it raises is the sender's fault (400); any other is ours.
 
-It reads as much of the body as it wants before it returns, and is cancelled when the server stops.
+It reads as much of the body as it wants before it returns. It is cancelled when the server stops or
+it takes too long; that its sender has left, it learns only from the body.
 """
 
 

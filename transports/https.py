@@ -84,7 +84,10 @@ class HttpsTransport:
         *,
         task_status: trio.TaskStatus[tuple[Address, ...]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """As `Transport.serve`; meanwhile, connections that are not used any more are closed."""
+        """As `Transport.serve`; once, for the listeners are closed in the end.
+
+        Meanwhile, connections to peers that are not used any more are closed.
+        """
         server = Server(handler, self._admit, self._limits)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._pools.close_unused)

@@ -8,7 +8,7 @@ kept in memory from one batch to the next, so a transaction that fails leaves no
 import functools
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from managers.state import dead_letters, digests
 from managers.state.dead_letters import DeadLetter
@@ -50,8 +50,7 @@ class Intake:
 
     def ingest(self, batch: Iterable[bytes]) -> Ingested:
         """Store what is good and new, remember what is bad and new."""
-        for data in batch:
-            self._parse(data)
+        self._parse(batch)
         if new := self._insert():
             self._judge(new)
         bad = {*self._letters, *self._refused_before}
@@ -65,20 +64,19 @@ class Intake:
             tuple(self._refused_before),
         )
 
-    def _parse(self, data: bytes) -> None:
-        try:
-            record = parse_record(data)
-        except NoEnvelope as error:
-            id_ = record_id(data)
-            if id_ in self._letters or dead_letters.holds(self._db, id_):
-                self._refused_before.append(id_)
-            else:
-                self._refuse(id_, error, None, data)
-            return
-        if record.id in self._records:
-            self._repeated.append(record.id)
-        else:
-            self._records[record.id] = record
+    def _parse(self, batch: Iterable[bytes]) -> None:
+        for data in batch:
+            try:
+                record = parse_record(data)
+            except NoEnvelope as error:
+                id_ = record_id(data)
+                if id_ in self._letters or dead_letters.holds(self._db, id_):
+                    self._refused_before.append(id_)
+                else:
+                    self._refuse(id_, error, None, data)
+                continue
+            if self._records.setdefault(record.id, record) is not record:
+                self._repeated.append(record.id)
 
     def _refuse(self, id_: RecordId, error: RecordRefused, kind: str | None, data: bytes) -> None:
         reason = str(error)[: dead_letters.reason_chars_max]
@@ -86,7 +84,7 @@ class Intake:
 
     def _insert(self) -> list[_Row]:
         """Offer all readable records to the table; return the rows it did not have."""
-        place = functools.cache(functools.partial(_place, self._db))
+        place = functools.cache(functools.partial(_place, functools.cache(self._row)))
         (latest,) = self._db.execute("SELECT latest FROM store").fetchone()
         rows = [
             (seq, *place(record.segment, record.producer), id_)
@@ -137,20 +135,21 @@ class Intake:
         )
         digests.add(self._db, known, refused)
 
+    def _row(self, table: str, **names: object) -> int:
+        """Find the row of this name, or make one that has counted nothing yet."""
+        columns, values = tuple(names), tuple(names.values())
+        found = f"SELECT id FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in columns)}"
+        row = self._db.execute(found, values).fetchone()
+        if row is None:
+            marks = ", ".join("?" * len(columns))
+            self._db.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)
+            row = self._db.execute(found, values).fetchone()
+        return int(row[0])
 
-def _place(db: sqlite3.Connection, segment: Segment, producer: NodeId) -> tuple[int, int]:
+
+def _place(row: Callable[..., int], segment: Segment, producer: NodeId) -> tuple[int, int]:
     """Find or make the rows of a segment and of a producer's stream."""
     kind = segment.kind
-    month = _row(db, "months", kind=kind, config=segment.config, key=month_key(segment))
-    row = _row(db, "segments", month=month, day=segment.day, key=segment_key(segment))
-    return row, _row(db, "streams", kind=kind, producer=producer)
-
-
-def _row(db: sqlite3.Connection, table: str, **names: object) -> int:
-    """Find the row of this name, or make one that has counted nothing yet."""
-    columns, values = tuple(names), tuple(names.values())
-    marks = ", ".join("?" * len(columns))
-    db.execute(f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)
-    found = f"SELECT id FROM {table} WHERE {' AND '.join(f'{name} = ?' for name in columns)}"
-    (row,) = db.execute(found, values).fetchone()
-    return int(row)
+    month = row("months", kind=kind, config=segment.config, key=month_key(segment))
+    of_segment = row("segments", month=month, day=segment.day, key=segment_key(segment))
+    return of_segment, row("streams", kind=kind, producer=producer)

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from p2p.identity.ids import NodeId
-from tests.transports.contract import Source, for_ever, nothing
+from tests.transports.harness import Source, for_ever, nothing
 from transports.base import DeadlineExceeded, Handler, Incoming, Reply
 from transports.http1 import Closing, Connection
 from transports.limits import Limits

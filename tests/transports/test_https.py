@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import logging
 import pathlib
 import socket
@@ -12,13 +13,8 @@ import pytest
 import trio
 
 from p2p.identity.ids import mesh_name, node_name
-from tests.transports.contract import (
-    Network,
-    Node,
-    TransportContract,
-    long_s,
-    nothing,
-)
+from tests.transports.contract import TransportContract
+from tests.transports.harness import Network, Node, Source, bulk_bytes, long_s, nothing
 from tests.transports.meshes import Cheat, Member, Mesh
 from transports.base import (
     Address,
@@ -394,6 +390,22 @@ async def test_an_answer_that_nobody_reads_costs_no_connection(mesh: Mesh) -> No
             async with transport.request(member.id, [address], "/v1/x", deadline_s=long_s):
                 pass
         assert len(names) == 1
+
+
+async def test_an_answer_left_half_way_leaves_no_generator_behind(mesh: Mesh) -> None:
+    """Python warns of one when it is collected, and a warning is an error here."""
+
+    async def handler(_: Incoming) -> Reply:
+        return Reply(body=Source().body())
+
+    async with (
+        member_serving(mesh, handler) as (member, address),
+        transport_of(mesh, mesh.member()) as transport,
+    ):
+        async with transport.request(member.id, [address], "/v1/x", deadline_s=long_s) as answer:
+            await anext(answer.chunks(bulk_bytes))
+        del answer
+        gc.collect()
 
 
 async def test_an_introduction_names_only_the_mesh(mesh: Mesh) -> None:

@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 from p2p.identity.ids import NodeId
-from tests.transports.contract import Source, for_ever, long_s, nothing
+from tests.transports.harness import Source, for_ever, long_s, nothing
 from transports.base import Address, Handler, Incoming, Interrupted, Refused, Reply
 from transports.limits import Limits
 from transports.listeners import bound_address, open_tcp
