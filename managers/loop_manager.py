@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import trio
 
+from mixins.backoff import backoff_s
 from mixins.base import Loop, P2PMixinBase
 from mixins.runtime import Runtime
 from p2p.events import DaemonStatusChanged, Event
@@ -75,9 +76,9 @@ class LoopManager(P2PMixinBase):
             reason = await self._run_once(supervised.loop)
             if self.runtime.clock.monotonic_s() - started_s >= steady_s:
                 supervised.failures_in_a_row = 0
-            delay_s = min(backoff_s_max, backoff_s_first * 2**supervised.failures_in_a_row)
             supervised.failures_in_a_row += 1
             supervised.restarts += 1
+            delay_s = backoff_s(backoff_s_first, backoff_s_max, supervised.failures_in_a_row)
             self._move(supervised, LoopState.WAITING, reason)
             await trio.sleep(delay_s * self.runtime.rng.uniform(0.8, 1.2))
 

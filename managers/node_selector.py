@@ -122,7 +122,10 @@ class NodeSelector(P2PMixinBase):
         self._give_up = give_up
         self._seeds = frozenset(seeds)
         self._alarm = Alarm()
+        self._unsaved: list[Effects] = []
         self._outbox: list[Send | Contact] = []
+        self._flushing = trio.Lock()
+        self._refusals: dict[NodeId, str] = {}
         self._troubles: dict[Address, SeedTrouble] = {}
         self._introduced = False
         self._exchanges = 0
@@ -149,9 +152,8 @@ class NodeSelector(P2PMixinBase):
     async def _gossip(self) -> None:
         async with trio.open_nursery() as nursery:
             while True:
-                effects = self._machine.tick(self._now_s())
-                await self._persist(effects)
-                self._note(effects)
+                self._take(self._machine.tick(self._now_s()))
+                await self._flush()
                 while self._outbox:
                     nursery.start_soon(self._deliver, self._outbox.pop(0))
                 await self._alarm.wait(self._machine.wake_at_s)
@@ -171,26 +173,39 @@ class NodeSelector(P2PMixinBase):
         await self._perform(self._machine.heard(self._now_s(), peer))
 
     async def leave(self) -> None:
-        """Tell the mesh that this node goes on purpose. Returns once everybody reachable knows."""
-        effects = self._machine.leave(self._now_s())
-        await self._persist(effects)
+        """Tell the mesh that this node goes on purpose: all whom one round of messages reaches."""
+        self._take(self._machine.leave(self._now_s()))
+        await self._flush()
         async with trio.open_nursery() as nursery:
-            for message in effects.send:
-                nursery.start_soon(self._deliver, message)
+            while self._outbox:
+                nursery.start_soon(self._deliver, self._outbox.pop(0))
 
     async def _perform(self, effects: Effects) -> None:
         """Do what the machine wants: store first, then let the gossip loop send."""
-        await self._persist(effects)
-        self._note(effects)
+        self._take(effects)
+        await self._flush()
         self._alarm.ring()
 
-    async def _persist(self, effects: Effects) -> None:
-        if effects.persist:
-            heard_ms = self.runtime.clock.wall_ms()
-            await self.write(functools.partial(_keep, what=effects.persist, heard_ms=heard_ms))
+    async def _flush(self) -> None:
+        """Store what is to be stored, and only then release what is to be sent.
 
-    def _note(self, effects: Effects) -> None:
-        self._outbox += effects.send
+        In order, by one task at a time: whoever comes later finds nothing left, but waits until
+        what it took in is on the disk. If storing fails, everything stays for the next time.
+        """
+        async with self._flushing:
+            while self._unsaved:
+                persist = [each for effects in self._unsaved for each in effects.persist]
+                count = len(self._unsaved)
+                if persist:
+                    heard_ms = self.runtime.clock.wall_ms()
+                    await self.write(functools.partial(_keep, what=persist, heard_ms=heard_ms))
+                for effects in self._unsaved[:count]:
+                    self._outbox += effects.send
+                del self._unsaved[:count]
+
+    def _take(self, effects: Effects) -> None:
+        """Take in what the machine wants. Does not wait, so that nothing can get lost."""
+        self._unsaved.append(effects)
         for change in effects.changes:
             match change:
                 case MemberChanged(node, _, new):
@@ -231,19 +246,27 @@ class NodeSelector(P2PMixinBase):
             mine = await self._rider.offer()
             effects, answer = await self._exchange(send, mine)
             told = mine, answer
+            self._refusals.pop(send.to, None)
         except BadAnswer as error:
             self.log.warning("%s: %s", send.to.hex()[:12], error)
             effects = self._machine.declined(self._now_s(), send.to)
         except (TransportError, CodecError) as error:
-            self.log.debug("exchange with %s failed: %s", send.to.hex(), error)
+            self._note_refusal(send.to, error)
             refused = isinstance(error, NotListening)
             effects = self._machine.failed(self._now_s(), send.to, refused=refused)
         finally:
-            if effects is None:
-                self._machine.failed(self._now_s(), send.to, refused=False)
-        await self._perform(effects)
+            self._take(effects or self._machine.failed(self._now_s(), send.to, refused=False))
+        await self._flush()
+        self._alarm.ring()
         if told is not None:
             await self._hear_of_records(send.to, *told)
+
+    def _note_refusal(self, peer: NodeId, error: TransportError | CodecError) -> None:
+        """Tell the operator once if a member and we do not accept each other."""
+        self.log.debug("an exchange with %s failed: %s", peer.hex()[:12], error)
+        if isinstance(error, Refused) and self._refusals.get(peer) != str(error):
+            self._refusals[peer] = str(error)
+            self.log.warning("%s: %s", peer.hex()[:12], error)
 
     async def _hear_of_records(
         self, peer: NodeId, mine: Ping, told: GossipRequest | GossipAnswer
@@ -289,9 +312,9 @@ class NodeSelector(P2PMixinBase):
             self._trouble(address, SeedTrouble(str(error), isinstance(error, Refused)))
             effects = self._machine.contact_failed(self._now_s(), contact.address)
         finally:
-            if effects is None:
-                self._machine.contact_failed(self._now_s(), contact.address)
-        await self._perform(effects)
+            self._take(effects or self._machine.contact_failed(self._now_s(), contact.address))
+        await self._flush()
+        self._alarm.ring()
 
     def _trouble(self, address: Address, trouble: SeedTrouble) -> None:
         if self._troubles.get(address) != trouble:
@@ -344,7 +367,10 @@ class NodeSelector(P2PMixinBase):
         """Name durable members that are not there, and seeds that have not let us in."""
         for member in self._machine.members():
             if member.durable and member.state in (MemberState.SUSPECT, MemberState.DEAD):
-                yield f"{_named(member)} is {member.state.name.lower()}"
+                why = self._refusals.get(member.id)
+                yield f"{_named(member)} is {member.state.name.lower()}" + (
+                    f": {why}" if why else ""
+                )
         if not self._introduced:
             for address, trouble in self._troubles.items():
                 yield f"the seed {address} has not let us in: {trouble.reason}"

@@ -9,6 +9,7 @@ from typing import Protocol
 from mixins.clock import Clock
 from mixins.database import Database
 from mixins.threads import Threads
+from p2p.envelope import time_ms_max
 from p2p.events import EventBus
 from p2p.identity.ids import NodeId
 from p2p.membership import Member
@@ -47,4 +48,4 @@ class Runtime:
 
         A box whose clock says 1970 so does not produce into the past.
         """
-        return max(0, self.clock.wall_ms() + self.peers.median_offset_ms())
+        return min(max(0, self.clock.wall_ms() + self.peers.median_offset_ms()), time_ms_max)

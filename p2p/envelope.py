@@ -18,7 +18,7 @@ RecordId = NewType("RecordId", bytes)
 """SHA-256 of a record's canonical bytes (32 bytes)."""
 
 _day_ms = 86_400_000
-_time_ms_max = 253_402_300_799_999  # the last millisecond of the year 9999
+time_ms_max = 253_402_300_799_999  # the last millisecond of the year 9999
 _name = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 
 
@@ -97,7 +97,7 @@ def parse_record(data: bytes) -> Record:
         raise NoEnvelope("format is not a number from 1 to 65535")
     if not isinstance(config, str) or not (config == "" or _name.match(config)):
         raise NoEnvelope("config is not a short lower-case name")
-    if type(time_ms) is not int or not 0 <= time_ms <= _time_ms_max:
+    if type(time_ms) is not int or not 0 <= time_ms <= time_ms_max:
         raise NoEnvelope("time is not a number of milliseconds from 1970 to 9999")
     if not isinstance(producer, bytes) or len(producer) != node_id_bytes:
         raise NoEnvelope(f"producer is not {node_id_bytes} bytes")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from p2p.codec import MalformedMessage, Message, canonical, unpack
+from p2p.hosts import check_host
 from p2p.identity.ids import MeshId, NodeId, mesh_id_bytes, node_id_bytes
 from p2p.identity.signing import (
     BadSignature,
@@ -122,6 +123,8 @@ def payload_of(record: Core | Status) -> bytes:
     """Return what is signed of a record. Raises `ValueError` naming what is out of bounds."""
     payload = canonical(msgspec.to_builtins(record, builtin_types=(bytes,)))
     unpack(payload, type(record), bytes_max=payload_bytes_max)
+    if isinstance(record, Core):
+        _check_readable(record)
     return payload
 
 
@@ -130,7 +133,19 @@ def read_core(signed: Signed, mesh: MeshId) -> Core:
     core = _read(signed, Core)
     if core.mesh != mesh:
         raise BadRecord(f"a Core of mesh {core.mesh.hex()}; ours is {mesh.hex()}")
+    _check_readable(core)
     return core
+
+
+def _check_readable(core: Core) -> None:
+    """Raise `BadRecord` for what cannot be dialled, or could do harm on an operator's terminal."""
+    try:
+        for host, _ in core.addresses:
+            check_host(host)
+    except ValueError as error:
+        raise BadRecord(f"a Core with a bad address: {error}") from None
+    if not (core.name + core.zone + core.software).isprintable():
+        raise BadRecord("a Core whose name, zone or software is not printable")
 
 
 def read_status(signed: Signed) -> Status:

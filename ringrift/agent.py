@@ -1,12 +1,14 @@
 """Composes one node from its parts, runs it, and takes it down in the right order."""
 
+import contextlib
 import dataclasses
 import datetime
 import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Iterable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import trio
 
@@ -15,6 +17,7 @@ from managers.loop_manager import LoopManager
 from managers.node_selector import Ending, NodeSelector, epoch_setting
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.state import StateManager
+from managers.state.errors import StoreError
 from managers.sync_planner import SyncPlanner
 from mixins.base import P2PMixinBase
 from mixins.clock import Clock
@@ -230,13 +233,22 @@ class Agent:
     async def _wind_down(self) -> Sequence[RecordId]:
         """Stop playing, make safe what is not, and take leave; return what exists only here."""
         await self._jobs.stop()
-        with trio.move_on_after(flush_s_max):
+        with self._whatever_happens("vouching for the last games"):
             await self._state.vouch()
+        with self._whatever_happens("pushing what is not safe"), trio.move_on_after(flush_s_max):
             await self._sync.flush()
         left = await self._sync.only_here()
-        with trio.move_on_after(leave_s_max):
+        with self._whatever_happens("taking leave"), trio.move_on_after(leave_s_max):
             await self._nodes.leave()
         return left
+
+    @contextlib.contextmanager
+    def _whatever_happens(self, what: str) -> Iterator[None]:
+        """Let one step of winding down fail without taking the next ones with it."""
+        try:
+            yield
+        except (OSError, sqlite3.Error, StoreError, ValueError) as error:
+            self._runtime.log.error("%s failed: %s", what, error)
 
     def _farewell(self, left: Sequence[RecordId]) -> Exit:
         if not left:
@@ -256,7 +268,8 @@ def _certificate_worries(runtime: Runtime, credentials: Credentials) -> Iterable
     """Warn in the last tenth of the credentials' life."""
     now = datetime.datetime.fromtimestamp(runtime.clock.wall_ms() / 1000, datetime.UTC)
     if credentials.life.ends_soon(now):
+        ends = credentials.life.not_after
         yield (
-            f"this node's certificate ends on {credentials.life.not_after:%Y-%m-%d}: make a new "
-            "token, and start the agent with it once"
+            f"this node's certificate {'ends' if now < ends else 'has expired'} on "
+            f"{ends:%Y-%m-%d %H:%M} UTC: make a new token, and start the agent with it once"
         )

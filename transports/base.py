@@ -18,7 +18,6 @@ Every implementation passes the suite in `tests/transports/contract.py`.
 
 import contextlib
 import dataclasses
-import ipaddress
 import re
 from collections.abc import (
     AsyncGenerator,
@@ -34,14 +33,11 @@ from typing import Protocol, Self, TypeAlias
 import trio
 
 from p2p.codec import message_bytes_max
+from p2p.hosts import check_host
 from p2p.identity.ids import NodeId
 
 Body: TypeAlias = bytes | AsyncIterable[bytes]
 """What is sent: all at once, or piece by piece. A generator is closed by whoever sends it."""
-
-
-_label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_host_pattern = re.compile(rf"(?=.{{1,253}}\Z){_label}(\.{_label})*\.?")
 
 
 class TransportError(Exception):
@@ -89,11 +85,7 @@ class Address:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port} is not between 0 and 65535")
-        if ":" in self.host:
-            if ipaddress.IPv6Address(self.host).scope_id is not None:
-                raise ValueError(f"{self.host!r} has a zone, which means nothing elsewhere")
-        elif not _host_pattern.fullmatch(self.host):
-            raise ValueError(f"{self.host!r} is neither a host name nor an IP address")
+        check_host(self.host)
 
     @classmethod
     def parse(cls, text: str, default_port: int) -> Self:

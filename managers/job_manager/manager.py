@@ -15,6 +15,7 @@ from typing import ClassVar, Protocol
 import trio
 
 from managers.job_manager.worker import Worker, WorkerEnded, WorkerRubbish
+from mixins.backoff import backoff_s
 from mixins.base import Loop, P2PMixinBase
 from mixins.runtime import Runtime
 from p2p.envelope import Record, RecordRefused, parse_record
@@ -114,6 +115,7 @@ class JobManager(P2PMixinBase):
         self._slots = [_Slot(f"selfplay-{number + 1}") for number in range(workers)]
         self._is_paused = False
         self._is_stopping = False
+        self._resumes = 0
         self._changed = trio.Event()
 
     def loops(self) -> Iterable[Loop]:
@@ -135,6 +137,7 @@ class JobManager(P2PMixinBase):
 
     async def resume(self) -> None:
         """Undo `pause`, and try workers again that were stopped for writing rubbish."""
+        self._resumes += 1
         await self._set_paused(False)
 
     async def _set_paused(self, paused: bool) -> None:
@@ -164,30 +167,40 @@ class JobManager(P2PMixinBase):
     async def _keep_busy(self, slot: _Slot) -> None:
         while True:
             if self._is_paused:
-                await self._rest(slot, JobState.PAUSED)
+                await self._rest(slot)
                 continue
             try:
                 await self._run_worker(slot)
             except WorkerRubbish as rubbish:
                 slot.trouble = f"its worker was stopped, for it wrote rubbish: {rubbish}"
                 self.log.error("%s: %s", slot.id, slot.trouble)
-                await self._rest(slot, JobState.STOPPED)
+                await self._give_up(slot)
             except (WorkerEnded, OSError) as ending:
                 await self._back_off(slot, str(ending))
 
-    async def _rest(self, slot: _Slot, state: JobState) -> None:
-        slot.state = state
-        await self._changed.wait()
+    async def _rest(self, slot: _Slot) -> None:
+        slot.state = JobState.PAUSED
+        while self._is_paused:
+            await self._changed.wait()
+        slot.state = JobState.IDLE
+
+    async def _give_up(self, slot: _Slot) -> None:
+        """Start no further worker until the operator says `resume`."""
+        slot.state = JobState.STOPPED
+        resumes = self._resumes
+        while self._resumes == resumes:
+            await self._changed.wait()
         slot.state = JobState.IDLE
         slot.trouble = ""
 
     async def _back_off(self, slot: _Slot, reason: str) -> None:
-        delay_s = min(backoff_s_max, backoff_s_first * 2**slot.crashes_in_a_row)
         slot.crashes_in_a_row += 1
+        delay_s = backoff_s(backoff_s_first, backoff_s_max, slot.crashes_in_a_row)
         slot.trouble = f"its worker {reason}"
         slot.state = JobState.WAITING
         self.log.warning("%s: %s; next try in %.0f s", slot.id, slot.trouble, delay_s)
-        await trio.sleep(delay_s * self.runtime.rng.uniform(0.8, 1.2))
+        with trio.move_on_after(delay_s * self.runtime.rng.uniform(0.8, 1.2)):
+            await self._changed.wait()
         slot.state = JobState.IDLE
 
     async def _run_worker(self, slot: _Slot) -> None:
@@ -229,7 +242,9 @@ class JobManager(P2PMixinBase):
                 f"not of {slot.config} by this node"
             )
         done = await self.ingest([data])
-        slot.games += len(done.stored)
+        if not done.stored:
+            raise WorkerRubbish("a game that was here already")
+        slot.games += 1
         slot.crashes_in_a_row = 0
         slot.trouble = ""
 

@@ -110,7 +110,7 @@ class Worker:
             code = await self._process.wait()
             how = f"ended with status {code}"
             if code < 0:
-                how = f"was killed by {signal.Signals(-code).name}"
+                how = f"was killed by {signal.strsignal(-code) or f'signal {-code}'}"
         words = self._last_words()
         return f"{how}: {words}" if words else how
 
@@ -132,7 +132,8 @@ class Worker:
                 with trio.move_on_after(stop_s_max):
                     await self._process.wait()
             self._signal(signal.SIGKILL)  # what it has started may still be there
-            await self._process.wait()
+            with trio.move_on_after(stop_s_max):  # one that waits for a dead disk cannot be reaped
+                await self._process.wait()
             for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if stream is not None:
                     await stream.aclose()

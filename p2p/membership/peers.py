@@ -71,13 +71,18 @@ class Peers:
         return changes
 
     def median_offset_ms(self) -> int:
-        """Return how far clocks are ahead of ours: the median over the living and ourselves."""
+        """Return how far clocks are ahead of ours: the median over the living and ourselves.
+
+        Of two middle values the one nearer to ours counts: a single peer has no say.
+        """
         offsets = [
             peer.offset_ms
             for peer in self._peers.values()
             if peer.state is MemberState.ALIVE and peer.offset_ms is not None
         ]
-        return round(statistics.median([0.0, *offsets]))
+        offsets.append(0.0)
+        low, high = statistics.median_low(offsets), statistics.median_high(offsets)
+        return round(low if abs(low) < abs(high) else high)
 
     # -- States
 

@@ -161,6 +161,30 @@ async def test_a_worker_that_writes_rubbish_is_stopped_until_resume(
         await at.until("another try", lambda: caplog.text.count("wrote rubbish") > before)
 
 
+async def test_a_worker_that_plays_the_same_game_again_achieves_nothing(tmp_path: Path) -> None:
+    async with shop(tmp_path, "for seed in seeds(): write(frame(record('same')))") as at:
+        await at.until("the stop", lambda: at.slots[0]["state"] == "stopped")
+        assert at.slots[0]["games"] == 1
+        assert any("here already" in problem for problem in at.jobs.health())
+
+
+async def test_pause_does_not_hide_a_stopped_worker(tmp_path: Path) -> None:
+    async with shop(tmp_path, "for seed in seeds(): write(frame(b'hello'))") as at:
+        await at.until("the stop", lambda: at.slots[0]["state"] == "stopped")
+        await at.jobs.pause()
+        assert at.slots[0]["state"] == "stopped"
+        assert any("rubbish" in problem for problem in at.jobs.health())
+
+
+async def test_a_worker_killed_by_an_unusual_signal_is_restarted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = "import os; seeds().__next__(); os.kill(os.getpid(), 40)"
+    async with shop(tmp_path, program) as at:
+        await at.until("the news", lambda: "next try" in caplog.text)
+        assert "was killed by" in caplog.text
+
+
 async def test_a_command_that_does_not_exist_is_told_and_tried_again(tmp_path: Path) -> None:
     async with shop(tmp_path, "", command=["/nowhere/player"]) as at:
         await at.until("the trouble", lambda: at.slots[0]["state"] == "waiting to restart")

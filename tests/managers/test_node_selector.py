@@ -10,7 +10,8 @@ import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from managers.node_selector import Ending, NodeSelector
+from managers.loop_manager import LoopManager
+from managers.node_selector import Ending, NodeSelector, epoch_setting
 from p2p.identity.ids import MeshId, NodeId
 from p2p.identity.signing import key_id
 from p2p.membership import Membership, MembershipConfig, MemberState
@@ -183,6 +184,39 @@ def test_only_a_stranger_whom_every_seed_refuses_gives_up(tmp_path: Path) -> Non
             return node.endings
 
     assert set(in_virtual_time(story)) == {Ending.NOT_ADMITTED}
+
+
+def test_what_could_not_be_stored_is_stored_later_and_sent_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        net = Net()
+        with contextlib.ExitStack() as stack:
+            seed = make(stack, net, tmp_path, 1)
+            node = make(stack, net, tmp_path, 2, seed.address)
+            runtime = node.selector.runtime
+            store = runtime.store._store
+            with monkeypatch.context() as patch:
+                patch.setattr(store, "set_setting", _full)
+                loops = LoopManager(runtime)
+                loops.supervise([node.selector])
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(loops.run)
+                    for loop in seed.selector.loops():
+                        nursery.start_soon(loop.run)
+                    await pass_s(30)
+                    assert net.requests == []
+                    patch.undo()
+                    await pass_s(120)
+                    nursery.cancel_scope.cancel()
+            assert store.get_setting(epoch_setting) == 1
+            assert node.sees() == {"1": MemberState.ALIVE}
+
+    in_virtual_time(story)
+
+
+def _full(*_: object) -> None:
+    raise OSError("no space left")
 
 
 def test_a_reminder_reaches_its_peer(tmp_path: Path) -> None:

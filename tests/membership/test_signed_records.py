@@ -181,3 +181,24 @@ def cores_of(message: Message) -> tuple[Signed, ...]:
             return (message.core,)
         case _:
             raise AssertionError(message)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"addresses": (("not a host!", 1),)},
+        {"addresses": (("::1::", 1),)},
+        {"name": "red\x1b[31m"},
+        {"name": "two\nlines"},
+        {"software": "\x07"},
+    ],
+)
+def test_a_core_that_could_harm_its_reader_is_neither_made_nor_believed(
+    bad: dict[str, object],
+) -> None:
+    harmful = msgspec.structs.replace(make_core(1), **bad)
+    with pytest.raises(BadRecord):
+        sign_core(make_key(1), harmful)
+    payload = canonical(msgspec.to_builtins(harmful, builtin_types=(bytes,)))
+    with pytest.raises(BadRecord, match=r"bad address|not printable"):
+        open_core(signed_payload(payload), mesh)
