@@ -62,8 +62,9 @@ class Root:
     """The store's id: 8 random bytes, renewed when the store may have lost rows."""
     seq: int
     known: Digest
-    refused: int
-    """How many of the known ids are refused; only if 0 does an equal digest prove copies."""
+    """Every id, held or refused."""
+    held: Digest
+    """The ids whose records are here: known, less refused."""
 
 
 class View(Protocol):
@@ -112,7 +113,9 @@ class Safety:
     safe: int
     """Held by enough durable members besides their producer."""
     only_here: int
-    """Nobody else is known to hold these."""
+    """No other member that counts is known to hold these."""
+    overdue: int
+    """Those that are not safe among the rows up to the sequence asked about."""
 
 
 class NodeStore(Store, Protocol):
@@ -149,11 +152,17 @@ class NodeStore(Store, Protocol):
     ) -> Sequence[tuple[int, RecordId, bytes]]:
         """Return held records of one producer after a sequence: (seq, id, bytes), in order."""
 
+    def body_sizes(self, ids: Collection[RecordId]) -> Mapping[RecordId, int]:
+        """Return the sizes in bytes of those records that are held."""
+
     def note_receipts(self, peer: NodeId, peer_at: Mark, ids: Collection[RecordId]) -> None:
         """Note that a peer has committed these records. Another store id voids older notes."""
 
     def note_watermark(self, peer: NodeId, peer_at: Mark, seq: int) -> None:
         """Note that a peer holds all our rows up to `seq`. Another store id voids older notes."""
+
+    def void_evidence(self, peer: NodeId, peer_at: Mark) -> None:
+        """Drop all that was noted of a peer, whose store is now this far."""
 
     def seen(self) -> Mapping[NodeId, Mark]:
         """Return the furthest that each peer's store had come when there was evidence of it."""
@@ -162,12 +171,23 @@ class NodeStore(Store, Protocol):
         """Return the sequence up to which the peer holds all our rows; 0 if nothing is known."""
 
     def safety(
-        self, kind: str, me: NodeId, me_durable: bool, durable_peers: Collection[NodeId]
+        self,
+        kind: str,
+        me: NodeId,
+        durable: Collection[NodeId],
+        others: Collection[NodeId],
+        upto: int,
     ) -> Safety:
-        """Count the held records of a kind, those that are safe, and those only here."""
+        """Count the held records of a kind by how well they are kept; see `Safety`.
 
-    def only_here_ids(self, kind: str, me: NodeId, limit: int) -> Sequence[RecordId]:
-        """List held records of a kind that nobody else is known to hold."""
+        `durable` includes this node if it is; `others` are the members whose copies count against
+        `only_here`, durable or not; `overdue` is about the rows up to sequence `upto`.
+        """
+
+    def only_here_ids(
+        self, kind: str, others: Collection[NodeId], limit: int
+    ) -> Sequence[RecordId]:
+        """List held records of a kind that none of `others` is known to hold."""
 
     def count_by_config(self, kind: str) -> Mapping[str, int]:
         """Count the held records of a kind, by config."""

@@ -1,5 +1,6 @@
 """Speaks to the agent that runs on this box, over its Unix socket. The verbs never ask a peer."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _timeout_s = 30.0
+_chunk_bytes = 65536
 
 
 class NotRunning(RuntimeError):
@@ -15,7 +17,7 @@ class NotRunning(RuntimeError):
 
 
 class AgentError(RuntimeError):
-    """The agent answered that it cannot; the message is its own."""
+    """There is no answer to be had of an agent that seems to run; the message says why."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -34,23 +36,43 @@ def ask(path: Path, method: str, target: str) -> Any:
 
     Raises `NotRunning` or `AgentError`.
     """
-    return json.loads(b"".join(stream(path, method, target)))
+    answer = b"".join(stream(path, method, target))
+    try:
+        return json.loads(answer)
+    except ValueError:
+        raise AgentError(f"what answers at {path} is no agent: it does not speak JSON") from None
 
 
 def stream(path: Path, method: str, target: str) -> Iterator[bytes]:
     """Ask, and return the answer's body as it comes. Raises `NotRunning` or `AgentError`."""
-    connection = _UnixConnection(path)
-    try:
-        try:
-            connection.request(method, target)
-            response = connection.getresponse()
-        except (ConnectionError, FileNotFoundError) as error:
-            raise NotRunning(f"no agent answers at {path}") from error
-        except TimeoutError:
-            raise AgentError(f"the agent did not answer within {_timeout_s:.0f} s") from None
-        if response.status != http.client.OK:
-            raise AgentError(response.read(65536).decode(errors="replace").strip())
-        while chunk := response.read(65536):
+    with contextlib.closing(_UnixConnection(path)) as connection:
+        with _in_words(path):
+            try:
+                connection.request(method, target)
+                response = connection.getresponse()
+            except (ConnectionError, FileNotFoundError, NotADirectoryError) as error:
+                raise NotRunning(f"no agent answers at {path}") from error
+            if response.status != http.client.OK:
+                raise AgentError(response.read(_chunk_bytes).decode(errors="replace").strip())
+        while chunk := _read(response, path):
             yield chunk
-    finally:
-        connection.close()
+
+
+def _read(response: http.client.HTTPResponse, path: Path) -> bytes:
+    with _in_words(path):
+        return response.read(_chunk_bytes)
+
+
+@contextlib.contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Turn what the system says of a failed exchange into a sentence for the operator."""
+    try:
+        yield
+    except PermissionError:
+        raise AgentError(f"{path} is closed to this user: ask as the user of the agent") from None
+    except TimeoutError:
+        raise AgentError(f"the agent did not answer within {_timeout_s:.0f} s") from None
+    except (ConnectionError, http.client.HTTPException) as error:
+        raise AgentError("the agent's answer broke off; it may have been stopped") from error
+    except OSError as error:
+        raise AgentError(f"cannot ask the agent at {path}: {error.strerror or error}") from error

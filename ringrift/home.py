@@ -11,7 +11,6 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,23 +37,23 @@ class Home:
     config: Path
     """Keys, certificates and settings; what must be backed up."""
     data: Path
-    """The record store."""
-    runtime: Path
-    """The socket of the running agent."""
+    """The record store, and the running agent's lock and socket."""
 
     @classmethod
     def find(cls, folder: str | None) -> "Home":
-        """Return the home at `folder`, or at `RINGRIFT_HOME`, or the user's default one."""
+        """Return the home at `folder`, or at `RINGRIFT_HOME`, or the user's default one.
+
+        Raises `HomeError` if `~` stands for nobody's folder.
+        """
         chosen = folder or os.environ.get("RINGRIFT_HOME")
         if chosen:
-            root = Path(chosen).expanduser().absolute()
-            return cls(config=root, data=root, runtime=root)
+            try:
+                root = Path(chosen).expanduser().absolute()
+            except RuntimeError:
+                raise HomeError(f"there is no folder {chosen}: no such user") from None
+            return cls(config=root, data=root)
         directories = platformdirs.PlatformDirs("ringrift-agent", appauthor=False)
-        return cls(
-            config=directories.user_config_path,
-            data=directories.user_data_path,
-            runtime=_runtime_folder(),
-        )
+        return cls(config=directories.user_config_path, data=directories.user_data_path)
 
     @property
     def store(self) -> Path:
@@ -68,61 +67,61 @@ class Home:
 
     @property
     def socket(self) -> Path:
-        """The Unix socket on which the running agent answers its operator."""
-        wanted = self.runtime / "agent.sock"
+        """The Unix socket on which the running agent answers its operator.
+
+        Beside the records, because a session's own folder (`XDG_RUNTIME_DIR`) is removed when the
+        user logs out and unknown to cron. Only where that path is too long, in /tmp.
+        """
+        wanted = self.data / "agent.sock"
         if len(os.fsencode(wanted)) <= _socket_path_bytes_max:
             return wanted
         name = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
-        return _temporary_folder() / f"{name}.sock"
+        # Not `TMPDIR`: it differs between a login, a service and cron.
+        return Path("/tmp") / f"ringrift-{os.getuid()}" / f"{name}.sock"
 
     def prepare(self) -> None:
         """Create what is missing, private to the user. Raises `HomeError`."""
-        for folder in (self.config, self.data, self.runtime, self.socket.parent):
+        for folder in (self.config, self.data, self.socket.parent):
             _make_private(folder)
         _refuse_network_file_system(self.data)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the home for this process. Raises `AlreadyRunning`.
+        """Hold the home for this process. Raises `AlreadyRunning` or another `HomeError`.
 
         The kernel frees the lock when the process ends, however it ends: there is no stale lock.
         """
-        with self.lock.open("w") as file:
+        with contextlib.ExitStack() as opened:
             try:
+                file = opened.enter_context(self.lock.open("w"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AlreadyRunning(
                     f"an agent already runs with the home {self.data}; "
                     "use another --home for a second one on this box"
                 ) from None
+            except OSError as error:
+                raise HomeError(f"cannot lock {self.lock}: {error.strerror}") from None
             yield
-
-
-def _runtime_folder() -> Path:
-    """Return where sockets go: where the system says, or else a folder of the user's in /tmp."""
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(given) / "ringrift-agent" if given else _temporary_folder()
-
-
-def _temporary_folder() -> Path:
-    return Path(tempfile.gettempdir()) / f"ringrift-{os.getuid()}"
 
 
 def _make_private(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
+        if found.st_uid != os.getuid():
+            raise HomeError(f"the folder {folder} belongs to another user; choose another --home")
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            if any(folder.iterdir()):
+                raise HomeError(
+                    f"the folder {folder} is open to other users; "
+                    f"make it private: chmod 700 {folder}"
+                )
+            folder.chmod(0o700)
+    except FileExistsError:
+        raise HomeError(f"{folder} is a file, not a folder; choose another --home") from None
     except OSError as error:
         raise HomeError(f"cannot use the folder {folder}: {error.strerror}") from None
-    if found.st_uid != os.getuid():
-        raise HomeError(f"the folder {folder} belongs to another user; choose another --home")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        if not any(folder.iterdir()):
-            folder.chmod(0o700)
-            return
-        raise HomeError(
-            f"the folder {folder} is open to other users; make it private: chmod 700 {folder}"
-        )
 
 
 def _refuse_network_file_system(folder: Path) -> None:
@@ -140,7 +139,11 @@ def _file_system(folder: Path) -> str | None:
         return None
     best, kind = "", None
     target = f"{folder.resolve()}/"
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    except OSError:
+        return None  # some sandboxes have no /proc
+    for line in mounts.split("\n")[:-1]:
         before, _, after = line.partition(" - ")
         mount = before.split()[4].replace("\\040", " ")
         if target.startswith(mount.rstrip("/") + "/") and len(mount) >= len(best):

@@ -20,7 +20,7 @@ class CannotJoin(ValueError):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Membership:
+class Joined:
     """This box's place in a mesh."""
 
     credentials: Credentials
@@ -47,7 +47,7 @@ def read_token(given: str | None, file: str | None) -> str | None:
 
 def enter(
     home: Home, *, token: str | None, seeds: Sequence[object], now: datetime.datetime
-) -> Membership:
+) -> Joined:
     """Return this box's credentials, made and kept if it has none.
 
     Raises `CannotJoin`, or an `IdentityError` that says what is wrong with the token or the keys.
@@ -56,11 +56,11 @@ def enter(
     kept = keyring.load_credentials()
     if token is not None:
         admitted = _admit(keyring, kept, Token.parse(token, now), now)
-        return Membership(admitted, founded=False)
+        return Joined(admitted, founded=False)
     if kept is not None:
-        return Membership(kept, founded=False)
+        return Joined(kept, founded=False)
     if seeds:
-        return Membership(_admit_by_root(keyring, now), founded=False)
+        return Joined(_admit_by_root(keyring, now), founded=False)
     return _found(keyring, now)
 
 
@@ -95,11 +95,11 @@ def _admit_by_root(keyring: Keyring, now: datetime.datetime) -> Credentials:
     )
 
 
-def _found(keyring: Keyring, now: datetime.datetime) -> Membership:
+def _found(keyring: Keyring, now: datetime.datetime) -> Joined:
     """Found a mesh; if that was interrupted half-way the last time, go on from there."""
     root = keyring.load_root()
     if root is None:
         root = new_mesh(now)
         keyring.save_root(root)
     token = Token.parse(grant_token(root, now), now)
-    return Membership(_admit(keyring, None, token, now), founded=True)
+    return Joined(_admit(keyring, None, token, now), founded=True)

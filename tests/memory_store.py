@@ -52,9 +52,10 @@ class MemoryView:
     rows: Sequence[Row]
 
     def root(self) -> Root:
-        """Sum up everything known."""
-        refused = sum(row.refused for row in self.rows)
-        return Root(self.store, self.seq, Digest.of(row.id for row in self.rows), refused)
+        """Sum up everything known, and what of it is held."""
+        known = Digest.of(row.id for row in self.rows)
+        held = Digest.of(row.id for row in self.rows if not row.refused)
+        return Root(self.store, self.seq, known, held)
 
     def months(self) -> Mapping[MonthKey, Digest]:
         """Sum up each month; empty ones are left out."""

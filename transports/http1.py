@@ -94,6 +94,7 @@ class Connection:
         self._limits = limits
         self._closing = closing
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes_max)
+        self._ends_s = trio.current_time() + limits.connection_s
         self._request: h11.Request | None = None
         self._incoming: Incoming | None = None
 
@@ -144,7 +145,11 @@ class Connection:
         incoming = self._incoming = self._parse(self._request)
         with trio.move_on_after(self._limits.request_s) as scope:
             reply = await handler(incoming)
-            is_last = self._closing.begun.is_set() or self._leaves_much(incoming)
+            is_last = (
+                self._closing.begun.is_set()
+                or trio.current_time() >= self._ends_s
+                or self._leaves_much(incoming)
+            )
             await self._send(reply, is_last=is_last)
             if self._h11.our_state is h11.DONE:
                 while await self._receive_body():

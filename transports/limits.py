@@ -26,6 +26,9 @@ class Limits:
     """From the end of the head to the last byte of the answer; beyond: 503 if none has gone."""
     idle_s: float = 75.0
     """Between two requests. Longer than the dialler's, or the two race."""
+    connection_s: float = 600.0
+    """How long a connection serves, or is dialled over. Identity is proved at its beginning:
+    nobody whose certificate has ended stays in for longer than this."""
     linger_s: float = 1.0
     linger_bytes_max: int = 256 * 1024
     """How long, and how much, we read on after our last answer, so that the peer can read it."""

@@ -14,6 +14,7 @@ from transports.limits import Limits
 
 _piece_bytes = 256 * 1024
 """What is encrypted of a body at once."""
+_farewell_s = 1.0
 
 
 class PeerPool:
@@ -32,6 +33,7 @@ class PeerPool:
         self.slots = trio.Semaphore(limits.dialled_per_peer_max)
         self.users = 0
         self.was_used = True
+        self.retires_s = trio.current_time() + limits.connection_s
 
 
 class Pools(httpx.AsyncBaseTransport):
@@ -45,7 +47,7 @@ class Pools(httpx.AsyncBaseTransport):
     @contextlib.asynccontextmanager
     async def use(self, node: NodeId) -> AsyncIterator[PeerPool]:
         """Lend the pool of a node, once it has a connection to spare."""
-        pool = self._pools.pop(node, None) or PeerPool(self._dialler, node, self._limits)
+        pool = await self._current(node)
         self._pools[node] = pool
         pool.users += 1
         pool.was_used = True
@@ -55,6 +57,18 @@ class Pools(httpx.AsyncBaseTransport):
                 yield pool
         finally:
             pool.users -= 1
+            if not pool.users and self._pools.get(node) is not pool:
+                with trio.move_on_after(_farewell_s, shield=True):
+                    await pool.connections.aclose()
+
+    async def _current(self, node: NodeId) -> PeerPool:
+        """Take out the pool of a node; one that is too old is left to those who still use it."""
+        pool = self._pools.pop(node, None)
+        if pool is not None and trio.current_time() >= pool.retires_s:
+            if not pool.users:
+                await pool.connections.aclose()
+            pool = None
+        return pool or PeerPool(self._dialler, node, self._limits)
 
     @contextlib.asynccontextmanager
     async def introduce(self) -> AsyncIterator[PeerPool]:

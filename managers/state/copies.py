@@ -2,7 +2,8 @@
 
 A peer's evidence is a watermark - it holds all our rows up to there - and receipts for single rows
 above, never below, so that no copy counts twice. All of it is void once the peer's store id
-changes, for then its disk may have been lost.
+changes, for then its disk may have been lost; the planner
+voids it as soon as it hears of the change.
 
 A record is *safe* when max(1, min(2, M)) of the M durable members besides its producer hold it.
 Whatever lies below enough watermarks is safe at once, so only the rows above are looked at.
@@ -75,6 +76,15 @@ def note_watermark(db: sqlite3.Connection, peer: NodeId, peer_at: Mark, seq: int
         )
 
 
+def void(db: sqlite3.Connection, peer: NodeId, peer_at: Mark) -> None:
+    """Drop all that was noted of a peer, whose store is now this far."""
+    db.execute("DELETE FROM receipts WHERE holder IN (SELECT id FROM holders WHERE node = ?)", (peer,))
+    db.execute(
+        "UPDATE holders SET store = ?, watermark = 0, seen = ? WHERE node = ?",
+        (peer_at.store, peer_at.seq, peer),
+    )
+
+
 def seen(db: sqlite3.Connection) -> dict[NodeId, Mark]:
     """Return the furthest that each peer's store had come when there last was evidence of it."""
     rows = db.execute("SELECT node, store, seen FROM holders")
@@ -91,24 +101,33 @@ def safety(
     db: sqlite3.Connection,
     kind: str,
     me: NodeId,
-    me_durable: bool,
-    durable_peers: Collection[NodeId],
+    durable: Collection[NodeId],
+    others: Collection[NodeId],
+    upto: int,
 ) -> Safety:
-    """Count the held records of a kind, those that are safe, and those only here."""
-    holders = _holders(db, me)
-    anyone = Want(1, tuple(holders.values()))
-    stored = unsafe = only_here = 0
+    """Count the held records of a kind by how well they are kept; see `p2p.store.Safety`.
+
+    Costs what a scan of the rows above the watermarks costs, and of those above `upto`.
+    """
+    holders = _holders(db)
+    anyone = _anyone(holders, others)
+    stored = unsafe = only_here = overdue = 0
     for stream, producer, held in _streams(db, kind):
+        want = _want(producer, me, durable, holders)
+        lacking = _count_lacking(db, stream, held, want)
         stored += held
         only_here += _count_lacking(db, stream, held, anyone)
-        want = _want(producer, me, me_durable, durable_peers, holders)
-        unsafe += _count_lacking(db, stream, held, want)
-    return Safety(stored, stored - unsafe, only_here)
+        unsafe += lacking
+        if lacking:
+            overdue += lacking - _count_lacking_after(db, stream, want, upto)
+    return Safety(stored, stored - unsafe, only_here, overdue)
 
 
-def only_here(db: sqlite3.Connection, kind: str, me: NodeId, limit: int) -> list[RecordId]:
-    """List held records of a kind that nobody else is known to hold, oldest first."""
-    anyone = Want(1, tuple(_holders(db, me).values()))
+def only_here(
+    db: sqlite3.Connection, kind: str, others: Collection[NodeId], limit: int
+) -> list[RecordId]:
+    """List held records of a kind that none of `others` is known to hold, oldest first."""
+    anyone = _anyone(_holders(db), others)
     wants = [(stream, anyone) for stream, _, _ in _streams(db, kind)]
     return [id_ for _, id_ in itertools.islice(_lacking(db, wants, 0, limit), limit)]
 
@@ -117,30 +136,29 @@ def unsafe_after(
     db: sqlite3.Connection,
     kind: str,
     me: NodeId,
-    me_durable: bool,
-    durable_peers: Collection[NodeId],
+    durable: Collection[NodeId],
     seq: int,
     limit: int,
 ) -> list[tuple[int, RecordId]]:
     """List held records of a kind that are not safe, by sequence, after one."""
-    holders = _holders(db, me)
+    holders = _holders(db)
     wants = [
-        (stream, _want(producer, me, me_durable, durable_peers, holders))
+        (stream, _want(producer, me, durable, holders))
         for stream, producer, _ in _streams(db, kind)
     ]
     return list(itertools.islice(_lacking(db, wants, seq, limit), limit))
 
 
+def _anyone(holders: dict[NodeId, Holder], others: Collection[NodeId]) -> Want:
+    return Want(1, tuple(holders[node] for node in others if node in holders))
+
+
 def _want(
-    producer: NodeId,
-    me: NodeId,
-    me_durable: bool,
-    durable_peers: Collection[NodeId],
-    holders: dict[NodeId, Holder],
+    producer: NodeId, me: NodeId, durable: Collection[NodeId], holders: dict[NodeId, Holder]
 ) -> Want:
     """Return what a producer's records want, besides the copy that is here."""
-    peers = set(durable_peers) - {me, producer}
-    here = int(me_durable and me != producer)
+    peers = set(durable) - {me, producer}
+    here = int(me in durable and me != producer)
     copies = max(1, min(copies_wanted, len(peers) + here)) - here
     return Want(copies, tuple(holders[peer] for peer in peers if peer in holders))
 
@@ -150,7 +168,12 @@ def _count_lacking(db: sqlite3.Connection, stream: int, held: int, want: Want) -
         return 0
     if len(want.holders) < want.copies:
         return held
-    (count,) = db.execute(f"SELECT count(*) {want.lacking}", (stream, want.floor)).fetchone()
+    return _count_lacking_after(db, stream, want, 0)
+
+
+def _count_lacking_after(db: sqlite3.Connection, stream: int, want: Want, seq: int) -> int:
+    after = max(seq, want.floor)
+    (count,) = db.execute(f"SELECT count(*) {want.lacking}", (stream, after)).fetchone()
     return int(count)
 
 
@@ -190,8 +213,8 @@ def _holder(db: sqlite3.Connection, peer: NodeId, peer_at: Mark) -> Holder:
     return Holder(id_, 0)
 
 
-def _holders(db: sqlite3.Connection, me: NodeId) -> dict[NodeId, Holder]:
-    rows = db.execute("SELECT node, id, watermark FROM holders WHERE node != ?", (me,))
+def _holders(db: sqlite3.Connection) -> dict[NodeId, Holder]:
+    rows = db.execute("SELECT node, id, watermark FROM holders")
     return {node: Holder(row, kept) for node, row, kept in rows}
 
 

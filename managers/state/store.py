@@ -98,6 +98,11 @@ class SqliteStore:
             _check_seq(db, seq)
             copies.note_watermark(db, peer, peer_at, seq)
 
+    def void_evidence(self, peer: NodeId, peer_at: Mark) -> None:
+        """Drop all that was noted of a peer, whose store is now this far."""
+        with self._database.writing() as db:
+            copies.void(db, peer, peer_at)
+
     def set_setting(self, name: str, value: object) -> None:
         """Keep a small value (anything that JSON can say). Raises `ValueError` if it is large."""
         text = json.dumps(value, allow_nan=False)
@@ -151,6 +156,12 @@ class SqliteStore:
         with self._database.reading() as db:
             return dict(_held(db, "SELECT id, body FROM records JOIN bodies USING (seq)", ids))
 
+    def body_sizes(self, ids: Collection[RecordId]) -> Mapping[RecordId, int]:
+        """Return the sizes in bytes of those records that are held; no body is read for it."""
+        with self._database.reading() as db:
+            select = "SELECT id, length(body) FROM records JOIN bodies USING (seq)"
+            return dict(_held(db, select, ids))
+
     def own_after(
         self, producer: NodeId, seq: int, limit: int, bytes_max: int
     ) -> Sequence[tuple[int, RecordId, bytes]]:
@@ -172,32 +183,38 @@ class SqliteStore:
             return copies.watermark(db, peer)
 
     def safety(
-        self, kind: str, me: NodeId, me_durable: bool, durable_peers: Collection[NodeId]
+        self,
+        kind: str,
+        me: NodeId,
+        durable: Collection[NodeId],
+        others: Collection[NodeId],
+        upto: int,
     ) -> Safety:
-        """Count the held records of a kind, those that are safe, and those only here.
+        """Count the held records of a kind by how well they are kept; see `p2p.store.NodeStore`.
 
         Costs as much as there are records above what watermarks prove.
         """
         with self._database.reading() as db:
-            return copies.safety(db, kind, me, me_durable, durable_peers)
+            return copies.safety(db, kind, me, durable, others, upto)
 
-    def only_here_ids(self, kind: str, me: NodeId, limit: int) -> Sequence[RecordId]:
-        """List held records of a kind that nobody else is known to hold, oldest first."""
+    def only_here_ids(
+        self, kind: str, others: Collection[NodeId], limit: int
+    ) -> Sequence[RecordId]:
+        """List held records of a kind that none of `others` is known to hold, oldest first."""
         with self._database.reading() as db:
-            return copies.only_here(db, kind, me, limit)
+            return copies.only_here(db, kind, others, limit)
 
     def unsafe_after(
         self,
         kind: str,
         me: NodeId,
-        me_durable: bool,
-        durable_peers: Collection[NodeId],
+        durable: Collection[NodeId],
         seq: int,
         limit: int,
     ) -> Sequence[tuple[int, RecordId]]:
         """List held records of a kind that are not safe, as (seq, id), after a sequence."""
         with self._database.reading() as db:
-            return copies.unsafe_after(db, kind, me, me_durable, durable_peers, seq, limit)
+            return copies.unsafe_after(db, kind, me, durable, seq, limit)
 
     def count_by_config(self, kind: str) -> Mapping[str, int]:
         """Count the held records of a kind, by config."""

@@ -31,15 +31,16 @@ class SqliteView:
     seq: int
 
     def root(self) -> Root:
-        """Sum up everything known."""
+        """Sum up everything known, and what of it is held."""
         with self.database.reading() as db:
-            count, total, refused = db.execute(
-                "SELECT count, total, refused_count FROM store"
+            count, total, refused_count, refused_total = db.execute(
+                "SELECT count, total, refused_count, refused_total FROM store"
             ).fetchone()
             later = db.execute("SELECT id, refused FROM records WHERE seq > ?", (self.seq,))
             rows = later.fetchall()
         known = digest(count, total) - Digest.of(id_ for id_, _ in rows)
-        return Root(self.store, self.seq, known, refused - sum(bad for _, bad in rows))
+        refused = digest(refused_count, refused_total) - Digest.of(id_ for id_, bad in rows if bad)
+        return Root(self.store, self.seq, known, known - refused)
 
     def months(self) -> Mapping[MonthKey, Digest]:
         """Sum up each month; empty ones are left out."""

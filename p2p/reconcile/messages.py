@@ -64,24 +64,30 @@ class Snapshot(Message, frozen=True):
 
 
 class Ping(Message, frozen=True):
-    """A whole store in at most 45 bytes; rides on the membership exchange, both ways."""
+    """A whole store in at most 56 bytes; rides on the membership exchange, both ways."""
 
     store: StoreId
     seq: Seq
     known: DigestBytes
     """Digest of every known id, held or refused."""
-    refused: Count
-    """How many of them are refused."""
-    scope: Annotated[bytes, Meta(max_length=16)] = b""
-    """Which records this is about; empty for all of them."""
+    held: DigestBytes
+    """Digest of those of them whose records are there."""
+
+    @property
+    def refuses_nothing(self) -> bool:
+        """Whether every known record is held."""
+        return self.held == self.known
 
     def agrees(self, other: "Ping") -> bool:
-        """Tell whether there is nothing to exchange: both know the same ids."""
-        return self.known == other.known and self.scope == other.scope
+        """Tell whether there is nothing to exchange: both know, or both hold, the same ids."""
+        return self.known == other.known or self.proves_copies(other)
 
     def proves_copies(self, other: "Ping") -> bool:
-        """Tell whether the sender holds every record that the store behind `other` holds."""
-        return self.agrees(other) and self.refused == 0
+        """Tell whether the sender holds every record that the store behind `other` holds.
+
+        Whatever either has refused: equal digests of what is held are about nothing else.
+        """
+        return self.held == other.held
 
 
 class MonthDigest(Message, frozen=True):
@@ -234,7 +240,8 @@ def unpack_answer(data: bytes) -> Answer:
 def ping(view: View) -> Ping:
     """Sum up a store."""
     root = view.root()
-    return Ping(root.store, root.seq, root.known.short(digest_bytes), root.refused)
+    known, held = root.known.short(digest_bytes), root.held.short(digest_bytes)
+    return Ping(root.store, root.seq, known, held)
 
 
 def receipt(store: bytes, ids: Sequence[RecordId], ingested: Ingested) -> Receipt:

@@ -60,10 +60,16 @@ class Outcome:
 
     @property
     def proves_copies(self) -> bool:
-        """Whether the peer now holds every record that we held at our snapshot."""
-        if self.peer is None or self.peer.refused or self.refused:
+        """Whether the peer now holds every record that we held at our snapshot.
+
+        An exchange compares what is *known*, so an id that the peer has refused is passed over as
+        if it were held there. It proves copies only if it came to its end, the peer's snapshot had
+        refused nothing, and the receipts refused nothing since. A peer that has ever refused a
+        record gives its proof when the digests of what is held come to be equal.
+        """
+        if self.peer is None or self.refused:
             return False
-        return self.complete
+        return self.complete and self.peer.refuses_nothing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 
 from ringrift import client
 from ringrift.exits import Exit
-from ringrift.home import Home
+from ringrift.home import Home, HomeError
+from ringrift.printable import printable
 
 ResultT = TypeVar("ResultT")
 
 
 def say(text: str) -> None:
     """Tell the user something that is no data."""
-    sys.stderr.write(f"ringrift-agent: {text}\n")
+    sys.stderr.write(f"ringrift-agent: {printable(text)}\n")
 
 
 def print_json(value: object) -> None:
@@ -36,8 +37,12 @@ def new_id(count: int) -> bytes:
 
 
 def home_of(options: argparse.Namespace) -> Home:
-    """Return the home that the options or the environment name."""
-    return Home.find(options.home)
+    """Return the home that the options or the environment name, or end the program."""
+    try:
+        return Home.find(options.home)
+    except HomeError as error:
+        say(str(error))
+        sys.exit(Exit.ERROR)
 
 
 def ask_agent(options: argparse.Namespace, method: str, target: str) -> Any:

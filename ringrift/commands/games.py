@@ -6,6 +6,7 @@ import urllib.parse
 
 from ringrift.commands.common import ask_agent, print_json, stream_agent
 from ringrift.exits import Exit
+from ringrift.printable import printable
 
 
 def games(options: argparse.Namespace) -> int:
@@ -17,10 +18,10 @@ def games(options: argparse.Namespace) -> int:
     if options.json:
         print_json(counts)
         return Exit.HEALTHY
-    width = max(map(len, [*counts, "total"]))
-    for config, count in counts.items():
-        sys.stdout.write(f"{config:<{width}}  {count:>12,}\n")
-    sys.stdout.write(f"{'total':<{width}}  {sum(counts.values()):>12,}\n")
+    rows = [*((printable(config), count) for config, count in counts.items())]
+    rows.append(("total", sum(counts.values())))
+    width = max(len(name) for name, _ in rows)
+    sys.stdout.writelines(f"{name:<{width}}  {count:>12,}\n" for name, count in rows)
     return Exit.HEALTHY
 
 

@@ -7,6 +7,7 @@ import sys
 from ringrift import __version__
 from ringrift.commands.common import home_of, print_json
 from ringrift.exits import Exit
+from ringrift.printable import printable
 
 
 def paths(options: argparse.Namespace) -> int:
@@ -23,7 +24,9 @@ def paths(options: argparse.Namespace) -> int:
         print_json(found)
     else:
         width = max(map(len, found))
-        sys.stdout.writelines(f"{name:<{width}}  {path}\n" for name, path in found.items())
+        sys.stdout.writelines(
+            f"{name:<{width}}  {printable(path)}\n" for name, path in found.items()
+        )
     return Exit.HEALTHY
 
 

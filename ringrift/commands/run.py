@@ -6,11 +6,13 @@ import logging
 import os
 import random
 import socket
+import sqlite3
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import trio
 
+from managers.state.errors import StoreError
 from managers.state.store import SqliteStore
 from mixins.clock import SystemClock
 from mixins.threads import WorkerThreads
@@ -18,17 +20,20 @@ from p2p.batch import batch_kind
 from p2p.identity import IdentityError, tls
 from p2p.identity.keyring import Keyring
 from p2p.identity.tokens import TokenRefused, grant_token
+from p2p.identity.ids import MeshId, NodeId, mesh_id_bytes, node_id_bytes
 from p2p.kinds import Kinds
+from p2p.records import Core, boot_bytes, payload_of
 from ringrift import __version__
 from ringrift.addresses import addresses_max
-from ringrift.agent import Agent, AgentSettings, World
+from ringrift.agent import Agent, AgentSettings, World, protocol_versions
 from ringrift.cli import default_port
 from ringrift.commands.common import home_of, new_id, now_utc, say
 from ringrift.exits import Exit
 from ringrift.game_record import GAME
 from ringrift.home import HomeError
-from ringrift.joining import CannotJoin, Membership, enter, read_token
+from ringrift.joining import CannotJoin, Joined, enter, read_token
 from ringrift.logs import set_up
+from ringrift.printable import printable
 from transports.base import Address
 from transports.https import HttpsTransport
 from transports.listeners import open_tcp
@@ -48,6 +53,21 @@ class _CannotListen(RuntimeError):
     """The port cannot be had; the message says why, and what to do."""
 
 
+_expected = (HomeError, IdentityError, StoreError, sqlite3.Error, OSError, _CannotListen)
+"""What an operator can cause and mend."""
+
+_disk_codes = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the agent until it is told to stop, and return how that ended."""
     home = home_of(options)
@@ -58,21 +78,47 @@ def run(options: argparse.Namespace) -> int:
         home.prepare()
         with home.locked():
             joined = enter(home, token=token, seeds=settings.seeds, now=now_utc())
-            return trio.run(_run, settings, joined, listen[0] if listen else None)
+            with set_up() as log:
+                return trio.run(_run, log, settings, joined, listen[0] if listen else None)
     except (_BadOption, CannotJoin, TokenRefused) as error:
         say(str(error))
         return Exit.USAGE
-    except (HomeError, IdentityError, _CannotListen) as error:
-        say(str(error))
+    except (*_expected, ExceptionGroup) as error:
+        sentences = [_sentence(fault) for fault in _faults(error)]
+        if None in sentences:
+            raise
+        say("; ".join(dict.fromkeys(map(str, sentences))))
         return Exit.ERROR
 
 
+def _faults(error: Exception) -> Iterator[Exception]:
+    """Yield what a group is made of, or the error itself."""
+    if isinstance(error, ExceptionGroup):
+        for each in error.exceptions:
+            yield from _faults(each)
+    else:
+        yield error
+
+
+def _sentence(error: Exception) -> str | None:
+    """Say what is wrong on this box, or return None for what only a fault of ours explains."""
+    if isinstance(error, sqlite3.Error):
+        # Without a code of the library it comes from the module, which was used wrongly.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        return f"the record store cannot be used: {error}" if code in _disk_codes else None
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return f"{error.filename}: {reason}" if error.filename else reason
+    return str(error) if isinstance(error, _expected) else None
+
+
 def _settings(options: argparse.Namespace, seeds: tuple[Address, ...]) -> AgentSettings:
+    name = _name(options.name)
     return AgentSettings(
         home=home_of(options),
-        name=_name(options.name),
+        name=name,
         seeds=seeds,
-        advertised=_advertised(options.advertise),
+        advertised=_advertised(options.advertise, name),
         workers=_default_workers() if options.workers is None else options.workers,
         durable=not options.ephemeral,
         worker=os.environ.get(worker_variable),
@@ -80,15 +126,43 @@ def _settings(options: argparse.Namespace, seeds: tuple[Address, ...]) -> AgentS
 
 
 def _name(given: str | None) -> str:
-    if given is not None and not 1 <= len(given) <= name_chars_max:
+    if given is None:
+        return printable(socket.gethostname())[:name_chars_max]
+    if not 1 <= len(given) <= name_chars_max:
         raise _BadOption(f"--name is {len(given)} characters long, not 1 to {name_chars_max}")
-    return given or socket.gethostname()[:name_chars_max]
+    if not given.isprintable():
+        raise _BadOption(f"--name {given!r} has a character that cannot be shown")
+    return given
 
 
-def _advertised(texts: Sequence[str]) -> tuple[Address, ...]:
+def _advertised(texts: Sequence[str], name: str) -> tuple[Address, ...]:
     if len(texts) > addresses_max:
         raise _BadOption(f"--advertise may be given {addresses_max} times, not {len(texts)}")
-    return _addresses("--advertise", texts, default=0)
+    advertised = _addresses("--advertise", texts, default=0)
+    try:
+        payload_of(_largest_core(name, advertised))
+    except ValueError as error:
+        raise _BadOption(
+            f"--advertise: the addresses are too long to be told to others ({error})"
+        ) from None
+    return advertised
+
+
+def _largest_core(name: str, advertised: Iterable[Address]) -> Core:
+    """Return what the node will say of itself, with every number at its largest."""
+    counter_max = 2**32 - 1
+    return Core(
+        mesh=MeshId(bytes(mesh_id_bytes)),
+        node=NodeId(bytes(node_id_bytes)),
+        epoch=counter_max,
+        boot=bytes(boot_bytes),
+        incarnation=counter_max,
+        version=counter_max,
+        addresses=tuple((each.host, each.port or default_port) for each in advertised),
+        name=name,
+        software=__version__,
+        protocol=protocol_versions,
+    )
 
 
 def _default_workers() -> int:
@@ -105,8 +179,9 @@ def _addresses(
         raise _BadOption(f"{option}: {error}") from None
 
 
-async def _run(settings: AgentSettings, joined: Membership, listen: Address | None) -> int:
-    log = set_up()
+async def _run(
+    log: logging.Logger, settings: AgentSettings, joined: Joined, listen: Address | None
+) -> int:
     threads = WorkerThreads()
     credentials = joined.credentials
     world = World(SystemClock(), random.SystemRandom(), new_id, threads, log)
@@ -166,7 +241,7 @@ def _why(address: Address, error: OSError) -> str:
 
 
 def _welcome(
-    log: logging.Logger, settings: AgentSettings, joined: Membership, addresses: Sequence[Address]
+    log: logging.Logger, settings: AgentSettings, joined: Joined, addresses: Sequence[Address]
 ) -> None:
     """Say who and where this node is; on a terminal, tell a founder how others join."""
     mesh, node = joined.credentials.mesh.hex(), joined.credentials.node.hex()

@@ -1,6 +1,8 @@
 """`status`: how this node and its mesh are doing, in a table or as JSON."""
 
 import argparse
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -9,10 +11,12 @@ from rich.text import Text
 
 from ringrift.commands.common import ask_agent, print_json
 from ringrift.exits import Exit
+from ringrift.printable import printable
 
 _colours = {"alive": "green", "playing": "green", "suspect": "yellow", "dead": "red"}
 _units = (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1))
-_width_piped = 160
+_width_piped = 10_000
+"""For a program that reads the lines, nothing is folded or cut."""
 
 
 def status(options: argparse.Namespace) -> int:
@@ -22,10 +26,20 @@ def status(options: argparse.Namespace) -> int:
         print_json(found)
     else:
         console = Console(highlight=False)
-        if not console.is_terminal:
-            console = Console(highlight=False, width=_width_piped)
-        show(console, found)
+        if console.is_terminal:
+            show(console, found)
+        else:
+            sys.stdout.writelines(_lines(found))
     return Exit.DEGRADED if found["problems"] else Exit.HEALTHY
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines for a pipe or a file, without the spaces that fill a table's last column."""
+    console = Console(highlight=False, width=_width_piped)
+    with console.capture() as captured:
+        show(console, found)
+    for line in captured.get().removesuffix("\n").split("\n"):
+        yield f"{line.rstrip()}\n"
 
 
 def show(console: Console, found: dict[str, Any]) -> None:
@@ -33,7 +47,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
     node, mesh, games = found["node"], found["mesh"], found["records"]["games"]
     console.print(
         Text.assemble(
-            (node["name"], "bold"),
+            _text(node["name"], "bold"),
             f"  {node['id'][:12]}  mesh {mesh['id']}  up {duration(node['uptime_s'])}"
             f"  version {node['version']}  listening on {node['listen']}",
         )
@@ -48,7 +62,7 @@ def show(console: Console, found: dict[str, Any]) -> None:
         console.print(_jobs(found["jobs"]))
     console.print()
     for problem in found["problems"]:
-        console.print(Text.assemble(("problem  ", "bold red"), problem))
+        console.print(Text.assemble(("problem  ", "bold red"), _text(problem)))
     if not found["problems"]:
         console.print(Text("healthy", style="green"))
 
@@ -59,7 +73,12 @@ def _games_line(games: dict[str, Any]) -> Text:
         return line.append("how many are safe is not yet known")
     line.append(f"{games['safe']:,} of them safe on other boxes too")
     by_config = ", ".join(f"{config} {count:,}" for config, count in games["by_config"].items())
-    return line.append(f"  ({by_config})" if by_config else "")
+    return line.append(_text(f"  ({by_config})" if by_config else ""))
+
+
+def _text(value: str, style: str = "") -> Text:
+    """Show text of a peer as it is: rich would take a plain string for markup and emoji codes."""
+    return Text(printable(value), style)
 
 
 def _table(*columns: str) -> Table:
@@ -72,11 +91,11 @@ def _table(*columns: str) -> Table:
 def _members(me: str, members: list[dict[str, Any]]) -> Table:
     table = _table("MEMBER", "ID", "STATE", "HEARD", "VERSION", "ADDRESSES")
     for member in members:
-        state = Text(member["state"], style=_colours.get(member["state"], ""))
+        state = _text(member["state"], _colours.get(member["state"], ""))
         heard = "this node" if member["id"] == me else ago(member["last_heard_s"])
         table.add_row(
-            member["name"], member["id"][:12], state, heard, member["version"],
-            " ".join(member["addresses"]),
+            _text(member["name"]), _text(member["id"][:12]), state, heard,
+            _text(member["version"]), _text(" ".join(member["addresses"])),
         )  # fmt: skip
     return table
 
@@ -84,10 +103,11 @@ def _members(me: str, members: list[dict[str, Any]]) -> Table:
 def _jobs(jobs: list[dict[str, Any]]) -> Table:
     table = _table("JOB", "STATE", "CONFIG", "GAMES", "PID")
     for job in jobs:
-        state = Text(job["state"], style=_colours.get(job["state"], "yellow"))
+        state = _text(job["state"], _colours.get(job["state"], "yellow"))
         table.add_row(
-            job["id"], state, job["config"] or "-", f"{job['games']:,}", str(job["pid"] or "-")
-        )
+            _text(job["id"]), state, _text(job["config"] or "-"),
+            f"{job['games']:,}", str(job["pid"] or "-"),
+        )  # fmt: skip
     return table
 
 

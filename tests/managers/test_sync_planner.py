@@ -365,7 +365,7 @@ def test_a_store_that_lost_rows_is_told_and_goes_on_under_a_new_id(tmp_path: Pat
             old, mine = await b.planner.offer(), await a.planner.offer()
             await a.play(1)
             later = await a.planner.offer()
-            restored = Ping(old.store, old.seq - 2, later.known, 0)
+            restored = Ping(old.store, old.seq - 2, later.known, later.held)
             await a.planner.heard(b.runtime.node, later, restored)
             proved = await a.runtime.store.read(lambda store: store.watermark(b.runtime.node))
             assert proved == mine.seq  # the claim of an older copy proves nothing

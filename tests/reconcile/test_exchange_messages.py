@@ -33,7 +33,7 @@ from p2p.store import Ingested, Refusal
 from tests.reconcile.peers import Peer, make
 
 at = Snapshot(b"store---", 7)
-root = Ping(b"store---", 7, b"digest of known-", 1)
+root = Ping(b"store---", 7, b"digest of known-", b"digest of held--")
 month = MonthKey(b"month---")
 segment = SegmentKey(b"segment-")
 salt = b"salt------------"
@@ -100,12 +100,12 @@ def test_requests_and_answers_are_told_apart_by_their_tags() -> None:
             assert unpack_answer(pack(message)) == message
 
 
-@given(st.integers(0, 2**63 - 1), st.integers(0, 2**32 - 1))
-def test_a_ping_takes_at_most_45_bytes(seq: int, refused: int) -> None:
-    assert len(pack(Ping(bytes(8), seq, bytes(16), refused))) <= 45
+@given(st.integers(0, 2**63 - 1))
+def test_a_ping_takes_at_most_56_bytes(seq: int) -> None:
+    assert len(pack(Ping(bytes(8), seq, bytes(16), bytes(16)))) <= 56
 
 
-def test_pings_agree_only_on_the_same_ids_in_the_same_scope() -> None:
+def test_pings_agree_only_on_the_same_ids_known_or_held() -> None:
     one, same, more = (
         Peer(1, [make(1)]),
         Peer(2, [make(1)]),
@@ -114,10 +114,13 @@ def test_pings_agree_only_on_the_same_ids_in_the_same_scope() -> None:
     assert ping(one.view()).agrees(ping(same.view()))
     assert not ping(one.view()).agrees(ping(more.view()))
     mine = ping(one.view())
-    elsewhere = Ping(mine.store, mine.seq, mine.known, 0, b"scope")
-    assert not mine.agrees(elsewhere)
-    assert not Ping(b"renewed!", 9, mine.known, 1).proves_copies(mine)
-    assert Ping(b"renewed!", 9, mine.known, 0).proves_copies(mine)
+    refuses_more = Ping(b"renewed!", 9, bytes(16), mine.held)
+    holds_less = Ping(b"renewed!", 9, mine.known, bytes(16))
+    assert refuses_more.agrees(mine)
+    assert refuses_more.proves_copies(mine)
+    assert holds_less.agrees(mine)
+    assert not holds_less.proves_copies(mine)
+    assert not Ping(b"renewed!", 9, bytes(16), bytes(16)).agrees(mine)
 
 
 def test_the_leaves_of_a_full_request_fit_in_an_answer() -> None:

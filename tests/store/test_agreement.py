@@ -30,7 +30,7 @@ def everything(view: View) -> object:
         for leaf, kept in enumerate(sums)
         if kept.count or leaf % 85 == 0
     }
-    return (root.store, root.known, root.refused, months, segments, leaves, ids)
+    return (root.store, root.known, root.held, months, segments, leaves, ids)
 
 
 def outcome(done: Ingested) -> object:

@@ -54,7 +54,7 @@ def test_unknown_kinds_and_newer_formats_are_stored_unjudged(store: SqliteStore)
 def test_a_refused_record_is_counted_as_known_and_not_held(store: SqliteStore) -> None:
     good, bad = record_id(game(1)), record_id(game(2, bad=True))
     store.ingest([game(1), game(2, bad=True)], 0)
-    assert store.view().root() == Root(store.id, 2, Digest.of([good, bad]), 1)
+    assert store.view().root() == Root(store.id, 2, Digest.of([good, bad]), Digest.of([good]))
     assert store.bodies([good, bad]) == {good: game(1)}
     assert store.held_digest("game") == Digest.of([good])
     assert store.count_by_config("game") == {"square8_2p": 1}
@@ -62,7 +62,7 @@ def test_a_refused_record_is_counted_as_known_and_not_held(store: SqliteStore) -
 
 def test_a_record_without_envelope_is_remembered_but_belongs_nowhere(store: SqliteStore) -> None:
     store.ingest([b"\xc1"], 0)
-    assert store.view().root() == Root(store.id, 0, Digest(), 0)
+    assert store.view().root() == Root(store.id, 0, Digest(), Digest())
     assert store.dead_letter_count() == 1
     assert store.ingest([b"\xc1"], 0).refused_before == (record_id(b"\xc1"),)
     assert store.dead_letter_count() == 1
@@ -146,3 +146,5 @@ def test_records_are_found_among_ids_that_begin_alike(store: SqliteStore) -> Non
     alike = RecordId(ids[0][:5] + bytes(27))
     assert set(store.bodies([*ids, alike])) == set(ids)
     assert store.bodies([alike]) == {}
+    bodies = store.bodies(ids)
+    assert store.body_sizes([*ids, alike]) == {id_: len(bodies[id_]) for id_ in ids}

@@ -1,6 +1,7 @@
 """HTTPS between nodes: the contract, and what only real sockets and real TLS can show."""
 
 import contextlib
+import dataclasses
 import errno
 import gc
 import logging
@@ -375,6 +376,23 @@ async def test_a_connection_is_used_again(mesh: Mesh) -> None:
         async with transport.request(member.id, [], "/v1/x", deadline_s=long_s):
             pass
         assert names == [node_name(member.id, mesh.id)]
+
+
+hasty = dataclasses.replace(brief, connection_s=1e-9)
+
+
+@pytest.mark.parametrize(("serving", "dialling"), [(hasty, brief), (brief, hasty)])
+async def test_identity_is_proved_again_when_a_connection_has_come_of_age(
+    mesh: Mesh, serving: Limits, dialling: Limits
+) -> None:
+    async with (
+        member_serving(mesh, limits=serving) as (member, address),
+        transport_of(mesh, mesh.member(), dialling) as transport,
+    ):
+        names = handshakes(member)
+        for _ in range(3):
+            await ask(transport, member, address)
+        assert len(names) == 3
 
 
 async def test_an_answer_that_nobody_reads_costs_no_connection(mesh: Mesh) -> None:
