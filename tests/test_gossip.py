@@ -49,5 +49,4 @@ def test_an_idle_exchange_takes_less_than_200_bytes_of_bodies() -> None:
             sends += a.answered(second, send.to, sync, 0.01, 0.0).send
             sizes.append(len(request) + len(answer))
     assert len(sizes) >= 15
-    print(sizes)
     assert max(sizes[5:]) < bodies_bytes_max
