@@ -37,7 +37,7 @@ from ringrift.api import LocalApi
 from ringrift.exits import Exit
 from ringrift.home import Home
 from ringrift.report import Reporter
-from ringrift.work import assignments, worker_command, worker_environment
+from ringrift.work import assignments, worker_command
 from transports.base import Address, Incoming, Reply, Transport
 from transports.server import serve_unix
 
@@ -113,7 +113,7 @@ class Agent:
             work=self._scheduler,
             check=kinds.check,
             command=lambda assigned: worker_command(settings.worker, runtime, assigned),
-            environment=worker_environment(os.environ),
+            environment=dict(os.environ),
             workers=settings.workers,
         )
         self._loops = LoopManager(runtime)

@@ -31,6 +31,9 @@ Boxes that play, keep and share RingRift games by themselves. Run it on each box
 
 `ringrift-agent VERB --help` tells more, with an example. Every verb takes --home DIR.
 
+Exit status: 0 healthy, 1 error, 2 usage, 3 agent not running, 4 degraded (status) or games that
+exist only on this box (run), 5 not admitted.
+
   $ ringrift-agent                                       # the first box: makes a mesh
   $ ringrift-agent --join first-box --token-file token   # each further box
 """
@@ -51,7 +54,10 @@ def _verb(name: str, summary: str, example: str) -> _Parser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--home", metavar="DIR", help="everything of one agent is in this folder (RINGRIFT_HOME)"
+        "--home",
+        metavar="DIR",
+        type=_text,
+        help="everything of one agent is in this folder (RINGRIFT_HOME)",
     )
     return parser
 
@@ -59,6 +65,12 @@ def _verb(name: str, summary: str, example: str) -> _Parser:
 def _with_json(parser: _Parser) -> _Parser:
     parser.add_argument("--json", action="store_true", help="print data for a program to read")
     return parser
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
 
 
 def _workers(text: str) -> int:
@@ -77,20 +89,23 @@ def _run() -> _Parser:
     add(
         "--join",
         metavar="HOST[:PORT]",
+        type=_text,
         action="append",
         default=[],
         help="a member of the mesh to join; may be given several times",
     )
-    add("--token", metavar="TOKEN", help="the join token (RINGRIFT_TOKEN)")
-    add("--token-file", metavar="FILE", help="a file that holds the join token")
+    add("--token", metavar="TOKEN", type=_text, help="the join token (RINGRIFT_TOKEN)")
+    add("--token-file", metavar="FILE", type=_text, help="a file that holds the join token")
     add(
         "--listen",
         metavar="HOST:PORT",
+        type=_text,
         help=f"where to listen (default: every address, port {default_port} or the next free)",
     )
     add(
         "--advertise",
         metavar="HOST[:PORT]",
+        type=_text,
         action="append",
         default=[],
         help="an address at which others reach this box; may be given several times",
@@ -120,7 +135,9 @@ def _games() -> _Parser:
     parser = _with_json(
         _verb("games", "Show the games held here, by config.", "ringrift-agent games --ids")
     )
-    parser.add_argument("--config", metavar="CONFIG", help="only this config, such as square8_2p")
+    parser.add_argument(
+        "--config", metavar="CONFIG", type=_text, help="only this config, such as square8_2p"
+    )
     parser.add_argument("--ids", action="store_true", help="print the games' ids, one a line")
     return parser
 
@@ -207,12 +224,12 @@ def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
 
 
 def _first_word(arguments: Sequence[str]) -> int | None:
-    """Return the place of the first argument that is neither --home nor its value."""
+    """Return the place of the first argument but --home, its value, and --json."""
     place = 0
     while place < len(arguments):
         if arguments[place] == "--home":
             place += 2
-        elif arguments[place].startswith("--home="):
+        elif arguments[place].startswith("--home=") or arguments[place] == "--json":
             place += 1
         else:
             return place
@@ -224,7 +241,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb, options = parse(sys.argv[1:] if arguments is None else arguments)
     module, _, function = _verbs[verb][1].partition(":")
     try:
-        return int(getattr(importlib.import_module(module), function)(options))
+        status = int(getattr(importlib.import_module(module), function)(options))
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return 128 + 2  # as a shell says that SIGINT ended a program
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; Python would complain at exit
         return Exit.ERROR

@@ -60,7 +60,11 @@ def stream(path: Path, method: str, target: str) -> Iterator[bytes]:
 
 def _read(response: http.client.HTTPResponse, path: Path) -> bytes:
     with _in_words(path):
-        return response.read(_chunk_bytes)
+        chunk = response.read(_chunk_bytes)
+        if not chunk and response.length:
+            # For a body of stated length, http.client takes an early end for the end.
+            raise http.client.IncompleteRead(chunk, response.length)
+        return chunk
 
 
 @contextlib.contextmanager

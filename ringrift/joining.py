@@ -26,6 +26,8 @@ class Joined:
     credentials: Credentials
     founded: bool
     """Whether the mesh was made just now."""
+    fresh: bool = False
+    """Whether the credentials were made just now, by a token that no member has accepted yet."""
 
 
 def read_token(given: str | None, file: str | None) -> str | None:
@@ -33,7 +35,7 @@ def read_token(given: str | None, file: str | None) -> str | None:
 
     The environment's is taken out of it, so that no worker inherits the secret.
     """
-    inherited = os.environ.pop(token_variable, None)
+    inherited = os.environ.pop(token_variable, None) or None
     if given and file:
         raise CannotJoin("give --token or --token-file, not both")
     if file:
@@ -55,13 +57,20 @@ def enter(
     keyring = Keyring(home.config)
     kept = keyring.load_credentials()
     if token is not None:
+        if kept is None and not seeds:
+            raise CannotJoin("a token needs --join HOST the first time: some member to begin with")
         admitted = _admit(keyring, kept, Token.parse(token, now), now)
-        return Joined(admitted, founded=False)
+        return Joined(admitted, founded=False, fresh=kept is None)
     if kept is not None:
         return Joined(kept, founded=False)
     if seeds:
-        return Joined(_admit_by_root(keyring, now), founded=False)
+        return Joined(_admit_by_root(keyring, now), founded=False, fresh=True)
     return _found(keyring, now)
+
+
+def leave(home: Home) -> None:
+    """Drop credentials that no member has accepted, so that another token can take their place."""
+    Keyring(home.config).forget_credentials()
 
 
 def _admit(
@@ -74,7 +83,8 @@ def _admit(
     if kept.mesh != token.mesh:
         raise CannotJoin(
             f"the token is for the mesh {token.mesh.hex()}, but this home belongs to the mesh "
-            f"{kept.mesh.hex()}; choose another --home"
+            f"{kept.mesh.hex()}; choose another --home, or leave that mesh for good by removing "
+            f"{keyring.node_path} and {keyring.mesh_path}"
         )
     admitted = token.admit(now, kept.key)
     if admitted.life.not_after <= kept.life.not_after:

@@ -12,6 +12,7 @@ import logging.handlers
 import os
 import queue
 from collections.abc import Iterator
+from typing import Any
 
 from ringrift.printable import printable
 
@@ -98,23 +99,29 @@ class _Writing(logging.handlers.QueueListener):
         self._descriptor = descriptor
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
-    def dequeue(self, block: bool) -> logging.LogRecord:
-        record: logging.LogRecord = super().dequeue(block)
+    def dequeue(self, block: bool) -> Any:
+        record = self._lines.get(block)
         if record is None:
+            self._tell_dropped()
             self._ended.put(None)
         return record
 
     def handle(self, record: logging.LogRecord) -> None:
         self._write(record.getMessage())
-        if self._lines.empty() and (dropped := self._source.take_dropped()):
-            text = f"{dropped} lines of the log were dropped: it was read too slowly"
-            self._write(self._source.format(_warning(text)))
+        if self._lines.empty():
+            self._tell_dropped()
 
     def stop(self) -> None:
         """Let what is queued be written, if that is soon done."""
         with contextlib.suppress(queue.Full, queue.Empty):
             self._lines.put(None, timeout=_flush_s_max)
             self._ended.get(timeout=_flush_s_max)
+
+    def _tell_dropped(self) -> None:
+        dropped = self._source.take_dropped()
+        if dropped:
+            text = f"{dropped} lines of the log were dropped: it was read too slowly"
+            self._write(self._source.format(_warning(text)))
 
     def _write(self, line: str) -> None:
         rest = f"{line}\n".encode()

@@ -2,12 +2,11 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from managers.job_manager import Assigned
 from managers.selfplay_scheduler import Assignment
 from mixins.runtime import Runtime
-from ringrift.joining import token_variable
 
 assignments = tuple(
     Assignment("square8_2p", players)
@@ -47,8 +46,3 @@ def _built_in() -> list[str]:
         "--seeds", "-",
         "--leashed",
     ]  # fmt: skip
-
-
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a worker inherits: all but the join token."""
-    return {name: value for name, value in environment.items() if name != token_variable}

@@ -2,15 +2,19 @@
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from managers.state.errors import SchemaTooNew, StoreFull
 from ringrift import __version__, cli
+from ringrift.commands import faults
 from ringrift.exits import Exit
-from ringrift.home import Home
+from ringrift.home import Home, HomeError
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -72,6 +76,11 @@ def test_help_loads_nothing_heavy() -> None:
         (["--listen", "host:99999"], "--listen: port 99999"),
         (["--token", "x", "--token-file", "y"], "not both"),
         (["--token-file", "/nowhere"], "cannot read a token from /nowhere"),
+        (["--name", ""], "--name is 0 characters long"),
+        (["--name", "a\x1b[2J"], "--name 'a\\x1b[2J' has a character that cannot be shown"),
+        (["--name", "a\udcff"], "--name 'a\\udcff' has a character that cannot be shown"),
+        (["--advertise", "h"] * 5, "--advertise may be given 4 times, not 5"),
+        ([f"--advertise={c}{'.aaaaaaaaa' * 25}" for c in "abcd"], "--advertise: the addresses are"),
         (["token", "--expires", "soon"], "--expires 'soon' is not a time"),
     ],
 )
@@ -109,6 +118,94 @@ def test_a_home_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert f"chmod 700 {home}" in done.stderr
 
 
+def test_a_second_agent_in_one_home_is_refused(tmp_path: Path) -> None:
+    with Home.find(str(tmp_path)).locked():
+        done = run("--home", str(tmp_path))
+    assert done.returncode == Exit.ERROR
+    assert done.stderr == (
+        f"ringrift-agent: an agent already runs with the home {tmp_path}; "
+        "use another --home for a second one on this box\n"
+    )
+
+
+def test_a_file_is_no_home(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    done = run("--home", str(file))
+    assert done.returncode == Exit.ERROR
+    assert done.stderr == (
+        f"ringrift-agent: {file} is a file, not a folder; choose another --home\n"
+    )
+    assert run("status", "--home", str(file)).returncode == Exit.NOT_RUNNING
+
+
+def test_a_home_of_nobody_is_told_by_every_verb() -> None:
+    for verb in ("run", "status", "paths"):
+        done = run(verb, "--home", "~nobody-of-this-name/home")
+        assert done.returncode == Exit.ERROR
+        assert "no such user" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda home: (home / "records.db").write_bytes(b"rubbish" * 1000), "records.db"),
+        (lambda home: (home / "records.db").mkdir(), "the record store cannot be used"),
+        (lambda home: (home / "agent.sock").write_text("in the way"), "agent.sock is in use"),
+        (lambda home: (home / "agent.lock").mkdir(), "cannot lock"),
+        (lambda home: (home / "node.pem").write_text("rubbish"), "mesh.pem is missing"),
+    ],
+)
+def test_what_is_wrong_with_a_home_is_one_sentence(
+    spoil: Callable[[Path], object], said: str, tmp_path: Path
+) -> None:
+    spoil(tmp_path)
+    done = run("--home", str(tmp_path), "--listen", "127.0.0.1:0", "--workers", "0")
+    assert done.returncode == Exit.ERROR
+    *log, last = done.stderr.splitlines()
+    assert last.startswith("ringrift-agent: ")
+    assert said in last
+    assert all(json.loads(line)["level"] == "info" for line in log)
+
+
+def sqlite_error(code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("it failed")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SchemaTooNew("a later version wrote it"), "a later version wrote it"),
+        (PermissionError(13, "Permission denied", "/s"), "/s: Permission denied"),
+        (OSError("AF_UNIX path too long"), "AF_UNIX path too long"),
+        (sqlite_error(sqlite3.SQLITE_IOERR_READ), "the record store cannot be used: it failed"),
+        (
+            ExceptionGroup("", [HomeError("one"), ExceptionGroup("", [StoreFull("two")])]),
+            "one; two",
+        ),
+        (ExceptionGroup("", [HomeError("one"), HomeError("one")]), "one"),
+    ],
+)
+def test_what_the_box_causes_is_a_sentence(error: Exception, said: str) -> None:
+    assert faults.sentence(error) == said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("x"),
+        sqlite3.ProgrammingError("a closed database"),
+        sqlite_error(sqlite3.SQLITE_ERROR),
+        ExceptionGroup("", [HomeError("one"), ExceptionGroup("", [KeyError("x")])]),
+    ],
+)
+def test_a_fault_of_ours_is_none(error: Exception) -> None:
+    assert faults.sentence(error) is None
+
+
 def test_the_version_can_be_read_by_a_program() -> None:
     done = run("version", "--json")
     assert json.loads(done.stdout)["version"] == __version__
@@ -118,12 +215,6 @@ def test_all_of_a_home_is_in_its_folder(tmp_path: Path) -> None:
     done = run("paths", "--json", "--home", str(tmp_path))
     assert done.returncode == 0
     assert all(path.startswith(str(tmp_path)) for path in json.loads(done.stdout).values())
-
-
-def test_the_socket_of_a_home_with_a_long_name_has_a_short_one(tmp_path: Path) -> None:
-    home = Home.find(str(tmp_path / ("x" * 200)))
-    assert len(str(home.socket)) <= 100
-    assert home.socket != Home.find(str(tmp_path / ("y" * 200))).socket
 
 
 def test_the_default_home_follows_the_xdg_folders(

@@ -32,7 +32,7 @@ def machine(seed: int, *seeds: tuple[str, int]) -> tuple[NodeId, Membership]:
 def test_an_idle_exchange_takes_less_than_200_bytes_of_bodies() -> None:
     (b_id, b) = machine(2)
     (a_id, a) = machine(1, ("127.0.0.1", 2))
-    ping = Ping(bytes(8), 2**40, bytes(16), bytes(16))
+    ping = Ping(bytes(8), 2**40, bytes(12), bytes(12))
     sizes = []
     for second in range(1, 30):
         sends = list(a.tick(second).send)

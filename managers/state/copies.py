@@ -78,7 +78,9 @@ def note_watermark(db: sqlite3.Connection, peer: NodeId, peer_at: Mark, seq: int
 
 def void(db: sqlite3.Connection, peer: NodeId, peer_at: Mark) -> None:
     """Drop all that was noted of a peer, whose store is now this far."""
-    db.execute("DELETE FROM receipts WHERE holder IN (SELECT id FROM holders WHERE node = ?)", (peer,))
+    db.execute(
+        "DELETE FROM receipts WHERE holder IN (SELECT id FROM holders WHERE node = ?)", (peer,)
+    )
     db.execute(
         "UPDATE holders SET store = ?, watermark = 0, seen = ? WHERE node = ?",
         (peer_at.store, peer_at.seq, peer),

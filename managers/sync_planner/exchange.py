@@ -1,7 +1,6 @@
 """One exchange with one peer: drives the reconcile machine over the transport."""
 
 import contextlib
-import functools
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -12,21 +11,26 @@ from collections.abc import (
     Sequence,
 )
 
-from managers.sync_planner.bulk import framed, frames_in
+import trio
+
+from managers.sync_planner.bulk import framed, frames_in, held_in_batches
+from mixins.clock import Clock
 from mixins.database import Database
 from p2p.codec import MalformedMessage
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
-from p2p.reconcile import Ask, Done, Initiator, Outcome, Push, push_bytes_max
-from p2p.store import NodeStore
-from transports.base import Address, Answer, BadAnswer, Transport
+from p2p.reconcile import Ask, Done, Initiator, Outcome, Push, push_bytes_max, push_records_max
+from transports.base import Address, Answer, BadAnswer, DeadlineExceeded, Transport
 
 path_exchange = "/v1/exchange"
 path_records = "/v1/records"
 
 push_deadline_s = 60.0
-answer_deadline_s = 900.0
-"""For an answer with thousands of records behind it; a stalled one is given up much sooner."""
+exchange_deadline_s = 900.0
+"""For a whole exchange, so that a slow peer makes way for others; the next one goes on from there.
+
+A stream that stalls is given up much sooner.
+"""
 
 _reason_chars_max = 200
 
@@ -34,9 +38,12 @@ _reason_chars_max = 200
 class PeerLink:
     """What can be asked of one peer about records. All raise `TransportError` or `CodecError`."""
 
-    def __init__(self, transport: Transport, peer: NodeId, addresses: Sequence[Address]) -> None:
+    def __init__(
+        self, transport: Transport, clock: Clock, peer: NodeId, addresses: Sequence[Address]
+    ) -> None:
         self.peer = peer
         self._transport = transport
+        self._clock = clock
         self._addresses = tuple(addresses)
 
     async def push(self, records: Iterable[bytes]) -> bytes:
@@ -51,10 +58,10 @@ class PeerLink:
     async def ask(self, request: bytes) -> AsyncIterator[AsyncIterator[list[bytes]]]:
         """Send a request of the reconcile machine; the answer and its records come in batches."""
         async with self._transport.request(
-            self.peer, self._addresses, path_exchange, request, deadline_s=answer_deadline_s
+            self.peer, self._addresses, path_exchange, request, deadline_s=exchange_deadline_s
         ) as answer:
             await _check(answer)
-            async with contextlib.aclosing(frames_in(answer)) as batches:
+            async with contextlib.aclosing(frames_in(answer, self._clock)) as batches:
                 yield batches
 
 
@@ -82,6 +89,11 @@ class Exchange:
 
     async def run(self) -> Outcome:
         """Run to the end. If it raises (as `PeerLink`), what was committed by then stays."""
+        with trio.move_on_after(exchange_deadline_s):
+            return await self._run()
+        raise DeadlineExceeded(f"the exchange has no end after {exchange_deadline_s:.0f} s")
+
+    async def _run(self) -> Outcome:
         while True:
             step = await self._store.read(lambda _: self._machine.next())
             match step:
@@ -90,8 +102,7 @@ class Exchange:
                 case Ask(request):
                     await self._ask(request)
                 case Push(ids):
-                    for batch in await self._store.read(functools.partial(_batches, ids=ids)):
-                        await self._push(batch)
+                    await self._push(ids)
 
     async def _ask(self, request: bytes) -> None:
         async with self._link.ask(request) as batches:
@@ -112,7 +123,15 @@ class Exchange:
     async def _receive(self, answer: bytes) -> int:
         return await self._store.read(lambda _: self._machine.receive(answer))
 
-    async def _push(self, batch: Mapping[RecordId, bytes]) -> None:
+    async def _push(self, ids: Sequence[RecordId]) -> None:
+        batches = held_in_batches(
+            self._store, ids, records_max=push_records_max, bytes_max=push_bytes_max
+        )
+        async with contextlib.aclosing(batches):
+            async for batch in batches:
+                await self._push_batch(batch)
+
+    async def _push_batch(self, batch: Mapping[RecordId, bytes]) -> None:
         receipt = await self._link.push(batch.values())
         held = self._machine.pushed(list(batch), receipt)
         await self._given(self._peer_store(), held)
@@ -120,22 +139,6 @@ class Exchange:
     def _peer_store(self) -> bytes:
         peer = self._machine.outcome.peer
         return peer.store if peer is not None else b""
-
-
-def _batches(store: NodeStore, *, ids: Sequence[RecordId]) -> list[dict[RecordId, bytes]]:
-    """Return the held records of `ids`, in bodies that one push may hold."""
-    bodies = store.bodies(ids)
-    batches: list[dict[RecordId, bytes]] = []
-    room = 0
-    for id_ in ids:
-        if id_ in bodies:
-            size = len(bodies[id_]) + 4
-            if size > room:
-                batches.append({})
-                room = push_bytes_max
-            batches[-1][id_] = bodies[id_]
-            room -= size
-    return batches
 
 
 async def _check(answer: Answer) -> None:

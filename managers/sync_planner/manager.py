@@ -5,28 +5,31 @@ next moment. *Exchange*: with a peer whose digest differs, the two stores are co
 sides' missing records moved; this repairs whatever a push missed. *Count*: from the evidence that
 both have left, which records enough boxes hold.
 
-Evidence that a peer holds a record is its receipt, that it sent the record itself, or a completed
-exchange (or an equal digest) with a peer that has refused nothing.
+Evidence that a peer holds a record is its receipt, that it sent the record itself, an equal digest
+of what is held, or a completed exchange with a peer that has refused nothing.
 """
 
-import collections
 import dataclasses
+import functools
 import logging
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import trio
 
-from managers.sync_planner.bulk import framed_answer
+from managers.sync_planner.bulk import framed_answer, split
+from managers.sync_planner.census import Census, overdue_s
+from managers.sync_planner.evidence import Evidence
 from managers.sync_planner.exchange import Exchange, PeerLink, path_exchange, path_records
 from mixins.alarm import Alarm
+from mixins.backoff import backoff_s
 from mixins.base import Loop, P2PMixinBase
 from mixins.runtime import Runtime
-from p2p.codec import CodecError, MalformedMessage, pack, record_bytes_max, unpack
+from p2p.codec import CodecError, pack, unpack
 from p2p.envelope import RecordId, record_id
 from p2p.events import Event, HostOffline, HostOnline, RecordsStored, StoreRenewed
-from p2p.frames import FrameError, Frames, frame_header_bytes
+from p2p.frames import frame_header_bytes
 from p2p.identity.ids import NodeId
 from p2p.membership import Member
 from p2p.reconcile import (
@@ -41,13 +44,16 @@ from p2p.reconcile import (
     push_records_max,
     receipt,
 )
-from p2p.store import Mark, NodeStore, Safety
+from p2p.store import Ingested, Mark, NodeStore, Safety
 from transports.base import Address, Handler, Incoming, Reply, Transport, TransportError
 
 exchange_interval_s = 5.0
 """At most one exchange per peer and this time; pushes carry what is fresh."""
 
-exchanges_at_once_max = 2
+exchanges_at_once_max = 4
+pushes_read_at_once_max = 4
+"""Each holds up to 4 MiB of a peer's records in memory."""
+
 push_delay_s = 0.05
 """Games finished within this time go in one push."""
 
@@ -55,16 +61,8 @@ retry_s_first = 1.0
 retry_s_max = 60.0
 count_interval_s = 1.0
 
-overdue_s = 60.0
-"""A record that is not safe after this long is a problem."""
-
-_game = "game"
-_named_max = 20
 _told_records_min = 100
 """An exchange that moves fewer is everyday business and not worth a line in the log."""
-
-
-_nothing_seen = Mark(b"", 0)
 
 
 @dataclasses.dataclass(slots=True)
@@ -79,14 +77,10 @@ class _Peer:
     pushing: bool = False
     push_at_s: float = 0.0
     push_failures: int = 0
-    seen: Mark = _nothing_seen
-    """How far its store has come, by its latest digest."""
-    reminder: Snapshot | None = None
-    """What to remind it of, if its store has lost rows."""
     irreconcilable: tuple[bytes, bytes] = (b"", b"")
     """Our digest and its own, after an exchange that left nothing but what one side refuses."""
-    proved: tuple[bytes, int] = (b"", 0)
-    """The peer's store, and our sequence up to which it is known to hold everything."""
+    troubles: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Why what was tried last has failed: told once, until it succeeds or the reason changes."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -108,12 +102,18 @@ class SyncPlanner(P2PMixinBase):
         super().__init__(runtime)
         self._transport = transport
         self._peers: dict[NodeId, _Peer] = {}
+        self._evidence = Evidence(runtime.store, runtime.clock)
         self._own_seq = 0
+        self._latest_seq = 0
+        self._loaded_store = b""
+        """The id that the store had at the start, until it is renewed."""
+        self._changes = 0
+        """Counts what may have changed the store."""
+        self._offer: Ping | None = None
+        self._reading_pushes = trio.CapacityLimiter(pushes_read_at_once_max)
         self._push_alarm = Alarm()
         self._exchange_alarm = Alarm()
-        self._recount = True
-        self._safety: Safety | None = None
-        self._stored_before: collections.deque[tuple[float, int]] = collections.deque()
+        self._census = Census(runtime)
         self._counters = _Counters()
         runtime.bus.subscribe(self.name, RecordsStored, self._stored)
         runtime.bus.subscribe(self.name, HostOnline, self._host_changed)
@@ -133,21 +133,33 @@ class SyncPlanner(P2PMixinBase):
 
     async def load(self) -> None:
         """Start the push after what is stored already: that is left to the exchange."""
-        self._own_seq = await self.read(lambda store: store.view().seq)
-        for node, mark in (await self.read(lambda store: store.seen())).items():
-            self._peer(node).seen = mark
+        mine = await self.read(_mark)
+        self._own_seq = self._latest_seq = mine.seq
+        self._loaded_store = mine.store
+        await self._evidence.load()
 
     # Who tells us
 
     def _stored(self, event: RecordsStored) -> None:
-        self._recount = True
+        self._store_changed()
+        self._latest_seq = max(self._latest_seq, event.rows[-1].seq)
         if event.source is None:
             self._own_seq = event.rows[-1].seq
             self._push_alarm.ring()
 
     def _host_changed(self, _event: HostOnline | HostOffline) -> None:
-        self._recount = True
         self._push_alarm.ring()
+
+    def _store_changed(self) -> None:
+        self._changes += 1
+        self._offer = None
+
+    async def ingest(self, batch: Iterable[bytes], source: NodeId | None = None) -> Ingested:
+        """Store a batch of records as any manager does; what is refused changes our digest too."""
+        try:
+            return await super().ingest(batch, source)
+        finally:
+            self._store_changed()
 
     def _peer(self, node: NodeId) -> _Peer:
         if node not in self._peers:
@@ -155,59 +167,47 @@ class SyncPlanner(P2PMixinBase):
         return self._peers[node]
 
     async def offer(self) -> Ping:
-        """Sum up our records for a peer."""
-        return await self.read(lambda store: ping(store.view()))
+        """Sum up our records for a peer; from memory, as long as nothing has changed."""
+        if self._offer is not None:
+            return self._offer
+        changes = self._changes
+        made = await self.read(lambda store: ping(store.view()))
+        if changes == self._changes:
+            self._offer = made
+        return made
 
     async def heard(self, peer: NodeId, mine: Ping, theirs: Ping) -> None:
         """Compare a peer's digest with ours: equal, it proves copies; if not, plan an exchange."""
-        state = self._peer(peer)
-        if not self._is_newest(state, theirs):
+        if not await self._evidence.hear(peer, theirs):
             return
-        alike = theirs.agrees(mine)
+        state, alike = self._peer(peer), theirs.agrees(mine)
         state.differs = not alike and (mine.known, theirs.known) != state.irreconcilable
         if state.differs:
             self._exchange_alarm.ring()
-        elif alike and theirs.proves_copies(mine):
-            await self._prove(peer, state.seen, mine.seq)
-
-    def _is_newest(self, state: _Peer, theirs: Ping) -> bool:
-        """Whether this is the furthest that we have seen a peer's store.
-
-        If not, two messages have overtaken each other, or the store is an older copy of itself, and
-        what we noted of it is void. Only the peer can tell: it is reminded of what we have seen.
-        """
-        if theirs.store == state.seen.store and theirs.seq < state.seen.seq:
-            state.reminder = Snapshot(state.seen.store, state.seen.seq)
-            return False
-        state.seen = Mark(theirs.store, theirs.seq)
-        state.reminder = None
-        return True
+        if theirs.proves_copies(mine):
+            await self._evidence.prove(peer, Mark(theirs.store, theirs.seq), mine.seq)
 
     def reminder(self, peer: NodeId) -> Snapshot | None:
         """Return what to tell a peer whose store seems to have lost rows."""
-        return self._peer(peer).reminder
+        return self._evidence.reminder(peer)
 
     async def reminded(self, seen: Snapshot) -> None:
         """Take a new store id if a peer has seen more of this store than is there.
 
-        So after a restored backup: peers must not go on counting on what it had.
+        So after a restored backup: peers must not go on counting on what it had. A store can lose
+        rows only between two runs, so this happens once in a run, whatever peers say.
         """
-        mine = await self.read(lambda store: Mark(store.id, store.view().seq))
-        if seen.store == mine.store and seen.seq > mine.seq:
+        mine = await self.read(_mark)
+        if seen.store == mine.store == self._loaded_store and seen.seq > mine.seq:
+            self._loaded_store = b""
             await self.write(lambda store: store.renew_store_id(self.runtime.new_id))
+            self._store_changed()
             self.log.warning("this store is an older copy of itself: it goes on under a new id")
             self.emit(StoreRenewed())
 
-    async def _prove(self, peer: NodeId, at: Mark, seq: int) -> None:
-        state = self._peer(peer)
-        if state.proved != (at.store, seq):
-            await self.write(lambda store: store.note_watermark(peer, at, seq))
-            state.proved = (at.store, seq)
-            self._recount = True
-
     def _link(self, member: Member) -> PeerLink:
         addresses = [Address(host, port) for host, port in member.addresses]
-        return PeerLink(self._transport, member.id, addresses)
+        return PeerLink(self._transport, self.runtime.clock, member.id, addresses)
 
     # Push
 
@@ -232,13 +232,12 @@ class SyncPlanner(P2PMixinBase):
         try:
             while await self._push_some(member, state):
                 state.push_failures = 0
+                state.troubles.pop("a push to", None)
         except (TransportError, CodecError) as error:
-            delay_s = min(retry_s_max, retry_s_first * 2**state.push_failures)
             state.push_failures += 1
-            state.push_at_s = self.runtime.clock.monotonic_s() + delay_s * self.runtime.rng.uniform(
-                0.8, 1.2
-            )
-            self.log.info("a push to %s failed: %s", member.name, error)
+            delay_s = backoff_s(retry_s_first, retry_s_max, state.push_failures)
+            state.push_at_s = self._jittered_s(delay_s)
+            self._tell_trouble("a push to", member, state, error)
         finally:
             state.pushing = False
             self._push_alarm.ring()
@@ -257,30 +256,35 @@ class SyncPlanner(P2PMixinBase):
         answer = await self._link(member).push(data for _, _, data in rows)
         taken = unpack(answer, Receipt)
         held = taken.held([id_ for _, id_, _ in rows])
-        await self._given(member.id, taken.store, held)
-        for refused in taken.refused:
-            self.log.warning("%s refused a record of ours: %s", member.name, refused.reason)
+        await self._evidence.note_copies(member.id, taken.store, held)
+        if taken.refused:
+            self.log.warning(
+                "%s refused %d of %d records of ours, the first of them: %s",
+                member.name,
+                len(taken.refused),
+                len(rows),
+                taken.refused[0].reason,
+            )
         self._counters.pushed += len(rows)
         state.pushed_seq = rows[-1][0]
         return True
 
-    async def _given(self, peer: NodeId, peer_store: bytes, ids: Collection[RecordId]) -> None:
-        seen = self._peer(peer).seen
-        at = seen if seen.store == peer_store else Mark(peer_store, 0)
-        if ids:
-            await self.write(lambda store: store.note_receipts(peer, at, ids))
-            self._recount = True
-
     async def _take_push(self, request: Incoming) -> Reply:
         assert request.peer is not None
-        body = await request.read(push_bytes_max + push_records_max * frame_header_bytes)
-        records, ids = await self.runtime.threads.run(_split, body)
-        done = await self.ingest(records, request.peer)
-        if their_store := self._peer(request.peer).seen.store:
-            held = [row.id for row in done.stored] + list(done.known)
-            await self._given(request.peer, their_store, held)
+        their_store = self._evidence.store_of(request.peer)
+        async with self._reading_pushes:
+            body = await request.read(push_bytes_max + push_records_max * frame_header_bytes)
+            records = await self.runtime.threads.run(split, body, push_records_max)
+            ids = await self.runtime.threads.run(_ids, records)
+            done = await self.ingest(records, request.peer)
+        await self._note_sent(request.peer, their_store, done)
         store_id = await self.read(lambda store: store.id)
         return Reply(body=pack(receipt(store_id, ids, done)))
+
+    async def _note_sent(self, peer: NodeId, peer_store: bytes, done: Ingested) -> None:
+        """Note that a peer holds what it has sent."""
+        held = [*(row.id for row in done.stored), *done.known]
+        await self._evidence.note_copies(peer, peer_store, held)
 
     # Exchange
 
@@ -307,17 +311,24 @@ class SyncPlanner(P2PMixinBase):
         try:
             async with limit:
                 await self.exchange(member)
+            state.troubles.pop("an exchange with", None)
         except (TransportError, CodecError) as error:
             self._counters.exchanges_failed += 1
-            self.log.info("an exchange with %s failed: %s", member.name, error)
+            self._tell_trouble("an exchange with", member, state, error)
         finally:
             state.exchanging = False
             state.differs = False  # until the next gossip says otherwise
-            state.exchange_at_s = (
-                self.runtime.clock.monotonic_s()
-                + exchange_interval_s * self.runtime.rng.uniform(0.8, 1.2)
-            )
+            state.exchange_at_s = self._jittered_s(exchange_interval_s)
             self._exchange_alarm.ring()
+
+    def _jittered_s(self, delay_s: float) -> float:
+        """Return when about so much time will have passed."""
+        return self.runtime.clock.monotonic_s() + delay_s * self.runtime.rng.uniform(0.8, 1.2)
+
+    def _tell_trouble(self, what: str, member: Member, state: _Peer, error: Exception) -> None:
+        if state.troubles.get(what) != str(error):
+            state.troubles[what] = str(error)
+            self.log.info("%s %s failed: %s", what, member.name, error)
 
     async def exchange(self, member: Member) -> Outcome:
         """Compare our records with a member's and move what either lacks.
@@ -326,13 +337,9 @@ class SyncPlanner(P2PMixinBase):
         """
 
         async def take(peer_store: bytes, records: list[bytes]) -> None:
-            done = await self.ingest(records, member.id)
-            ids = [row.id for row in done.stored] + list(done.known)
-            await self._given(member.id, peer_store, ids)
+            await self._note_sent(member.id, peer_store, await self.ingest(records, member.id))
 
-        async def given(peer_store: bytes, ids: Collection[RecordId]) -> None:
-            await self._given(member.id, peer_store, ids)
-
+        given = functools.partial(self._evidence.note_copies, member.id)
         pushed_upto = self._own_seq
         mine, machine = await self.read(self._initiator)
         outcome = await Exchange(
@@ -340,7 +347,7 @@ class SyncPlanner(P2PMixinBase):
         ).run()
         if outcome.proves_copies and outcome.peer is not None:
             at = Mark(outcome.peer.store, outcome.peer.seq)
-            await self._prove(member.id, at, outcome.seq)
+            await self._evidence.prove(member.id, at, outcome.seq)
         if outcome.complete and outcome.peer is not None:
             state = self._peer(member.id)
             state.pushed_seq = max(state.pushed_seq, min(pushed_upto, outcome.seq))
@@ -382,18 +389,7 @@ class SyncPlanner(P2PMixinBase):
 
     async def count(self) -> Safety:
         """Return how many games are held, and how many of them are safe, by the evidence so far."""
-        if self._recount or self._safety is None:
-            self._recount = False
-            me = self.runtime.node
-            durable = set(self.runtime.peers.durable_ids())
-            self._safety = await self.read(
-                lambda store: store.safety(_game, me, me in durable, durable - {me})
-            )
-        now_s = self.runtime.clock.monotonic_s()
-        self._stored_before.append((now_s, self._safety.stored))
-        while len(self._stored_before) > 1 and self._stored_before[1][0] <= now_s - overdue_s:
-            self._stored_before.popleft()
-        return self._safety
+        return await self._census.count((self._changes, self._evidence.changes), self._latest_seq)
 
     def _all_pushed(self) -> bool:
         states = [self._peer(member.id) for member in self.alive_peers()]
@@ -404,47 +400,37 @@ class SyncPlanner(P2PMixinBase):
 
         The caller sets a deadline, and asks `only_here` after it.
         """
+        for state in self._peers.values():
+            state.push_at_s = state.exchange_at_s = 0.0
+        self._push_alarm.ring()
+        self._exchange_alarm.ring()
         while self.alive_peers():
-            for state in self._peers.values():
-                state.push_at_s = state.exchange_at_s = 0.0
-            self._push_alarm.ring()
-            self._exchange_alarm.ring()
             safety = await self.count()
             if safety.safe == safety.stored or (safety.only_here == 0 and self._all_pushed()):
                 return
             await trio.sleep(push_delay_s)
 
     async def only_here(self) -> list[RecordId]:
-        """Return games that nobody else is known to hold, the first few of them."""
-        return list(
-            await self.read(lambda store: store.only_here_ids(_game, self.runtime.node, _named_max))
-        )
+        """Return games that no other member is known to hold, the first few of them."""
+        return await self._census.only_here()
 
     def status(self) -> Mapping[str, object]:
         """Return `{"safe_games", "sync"}`; None for what is not measured yet."""
+        safety = self._census.latest
         return {
-            "safe_games": None if self._safety is None else self._safety.safe,
+            "safe_games": None if safety is None else safety.safe,
             "sync": dataclasses.asdict(self._counters),
         }
 
     def health(self) -> Iterable[str]:
         """Say if games have been unsafe for too long while there was a node to hold them."""
-        others = set(self.runtime.peers.durable_ids()) - {self.runtime.node}
-        if self._safety is None or not others or not self._stored_before:
-            return
-        measured_s, stored_then = self._stored_before[0]
-        overdue = stored_then - self._safety.safe
-        if overdue > 0 and self.runtime.clock.monotonic_s() - measured_s >= overdue_s:
-            yield f"{overdue:,} games or more have not been safe for {overdue_s:.0f} s"
+        if overdue := self._census.overdue:
+            yield f"{overdue:,} games have not been safe for {overdue_s:.0f} s"
 
 
-def _split(body: bytes) -> tuple[list[bytes], list[RecordId]]:
-    decoder = Frames(record_bytes_max)
-    try:
-        records = decoder.feed(body)
-        decoder.finish()
-    except FrameError as error:
-        raise MalformedMessage(str(error)) from None
-    if len(records) > push_records_max:
-        raise MalformedMessage(f"{len(records)} records in a push; the limit is {push_records_max}")
-    return records, [record_id(record) for record in records]
+def _mark(store: NodeStore) -> Mark:
+    return Mark(store.id, store.view().seq)
+
+
+def _ids(records: Iterable[bytes]) -> list[RecordId]:
+    return [record_id(record) for record in records]

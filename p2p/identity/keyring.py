@@ -115,6 +115,11 @@ class Keyring:
         self._write(self.mesh_path, _certificates_pem(credentials.root))
         self._write(self.node_path, _key_pem(credentials.key) + chain)
 
+    def forget_credentials(self) -> None:
+        """Drop the node's key and certificates, and whom to trust; a root stays."""
+        for path in (self.node_path, self.mesh_path):
+            path.unlink(missing_ok=True)
+
     def _read(self, path: pathlib.Path) -> bytes | None:
         try:
             self._check_directory()

@@ -6,32 +6,30 @@ import logging
 import os
 import random
 import socket
-import sqlite3
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import trio
 
-from managers.state.errors import StoreError
 from managers.state.store import SqliteStore
 from mixins.clock import SystemClock
 from mixins.threads import WorkerThreads
 from p2p.batch import batch_kind
-from p2p.identity import IdentityError, tls
+from p2p.identity import tls
+from p2p.identity.ids import MeshId, NodeId, mesh_id_bytes, node_id_bytes
 from p2p.identity.keyring import Keyring
 from p2p.identity.tokens import TokenRefused, grant_token
-from p2p.identity.ids import MeshId, NodeId, mesh_id_bytes, node_id_bytes
 from p2p.kinds import Kinds
 from p2p.records import Core, boot_bytes, payload_of
 from ringrift import __version__
 from ringrift.addresses import addresses_max
 from ringrift.agent import Agent, AgentSettings, World, protocol_versions
 from ringrift.cli import default_port
+from ringrift.commands import faults
 from ringrift.commands.common import home_of, new_id, now_utc, say
 from ringrift.exits import Exit
 from ringrift.game_record import GAME
-from ringrift.home import HomeError
-from ringrift.joining import CannotJoin, Joined, enter, read_token
+from ringrift.joining import CannotJoin, Joined, enter, leave, read_token
 from ringrift.logs import set_up
 from ringrift.printable import printable
 from transports.base import Address
@@ -49,23 +47,8 @@ class _BadOption(ValueError):
     """An option that makes no sense; the message names it."""
 
 
-class _CannotListen(RuntimeError):
+class _CannotListen(OSError):
     """The port cannot be had; the message says why, and what to do."""
-
-
-_expected = (HomeError, IdentityError, StoreError, sqlite3.Error, OSError, _CannotListen)
-"""What an operator can cause and mend."""
-
-_disk_codes = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOLFS,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,
-}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,37 +62,19 @@ def run(options: argparse.Namespace) -> int:
         with home.locked():
             joined = enter(home, token=token, seeds=settings.seeds, now=now_utc())
             with set_up() as log:
-                return trio.run(_run, log, settings, joined, listen[0] if listen else None)
+                ended = trio.run(_run, log, settings, joined, listen[0] if listen else None)
+            if ended == Exit.NOT_ADMITTED and joined.fresh:
+                leave(home)
+            return ended
     except (_BadOption, CannotJoin, TokenRefused) as error:
         say(str(error))
         return Exit.USAGE
-    except (*_expected, ExceptionGroup) as error:
-        sentences = [_sentence(fault) for fault in _faults(error)]
-        if None in sentences:
+    except (*faults.possible, ExceptionGroup) as error:
+        sentence = faults.sentence(error)
+        if sentence is None:
             raise
-        say("; ".join(dict.fromkeys(map(str, sentences))))
+        say(sentence)
         return Exit.ERROR
-
-
-def _faults(error: Exception) -> Iterator[Exception]:
-    """Yield what a group is made of, or the error itself."""
-    if isinstance(error, ExceptionGroup):
-        for each in error.exceptions:
-            yield from _faults(each)
-    else:
-        yield error
-
-
-def _sentence(error: Exception) -> str | None:
-    """Say what is wrong on this box, or return None for what only a fault of ours explains."""
-    if isinstance(error, sqlite3.Error):
-        # Without a code of the library it comes from the module, which was used wrongly.
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        return f"the record store cannot be used: {error}" if code in _disk_codes else None
-    if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        return f"{error.filename}: {reason}" if error.filename else reason
-    return str(error) if isinstance(error, _expected) else None
 
 
 def _settings(options: argparse.Namespace, seeds: tuple[Address, ...]) -> AgentSettings:
@@ -176,7 +141,7 @@ def _addresses(
     try:
         return tuple(Address.parse(text, default) for text in texts)
     except ValueError as error:
-        raise _BadOption(f"{option}: {error}") from None
+        raise _BadOption(f"{option}: {error}; write HOST:PORT, or [IPv6]:PORT") from None
 
 
 async def _run(
@@ -198,8 +163,10 @@ async def _run(
         )
         agent = await Agent.compose(world, settings, credentials, store, transport, kinds)
 
+        alone = not await threads.run(store.members)
+
         def ready(addresses: Sequence[Address]) -> None:
-            _welcome(log, settings, joined, addresses)
+            _welcome(log, settings, joined, addresses, alone=alone)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(agent.stop_on_signals)
@@ -241,9 +208,14 @@ def _why(address: Address, error: OSError) -> str:
 
 
 def _welcome(
-    log: logging.Logger, settings: AgentSettings, joined: Joined, addresses: Sequence[Address]
+    log: logging.Logger,
+    settings: AgentSettings,
+    joined: Joined,
+    addresses: Sequence[Address],
+    *,
+    alone: bool,
 ) -> None:
-    """Say who and where this node is; on a terminal, tell a founder how others join."""
+    """Say who and where this node is; on a terminal, tell a lone founder how others join."""
     mesh, node = joined.credentials.mesh.hex(), joined.credentials.node.hex()
     log.info(
         "ringrift-agent %s: node %s (%s) of the mesh %s, at %s",
@@ -253,12 +225,11 @@ def _welcome(
         mesh,
         ", ".join(map(str, addresses)),
     )
-    if not joined.founded:
-        return
-    log.info("made a new mesh; its root key is in %s: keep a copy", settings.home.config)
-    if sys.stderr.isatty():
-        root = Keyring(settings.home.config).load_root()
-        assert root is not None, "it was saved before we came here"
+    keyring = Keyring(settings.home.config)
+    if joined.founded:
+        log.info("made a new mesh; its root key is %s: keep a copy", keyring.root_key_path)
+    root = keyring.load_root()
+    if root is not None and alone and sys.stderr.isatty():
         sys.stderr.write(
             "\nTo let another box join, run there (the token is a secret):\n\n"
             f"ringrift-agent --join {addresses[0]} --token {grant_token(root, now_utc())}\n\n"

@@ -15,6 +15,9 @@ from ringrift.printable import printable
 
 _colours = {"alive": "green", "playing": "green", "suspect": "yellow", "dead": "red"}
 _units = (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1))
+_folded = {"MEMBER", "ADDRESSES"}
+"""Columns that a narrow terminal folds, so that no member's long name hides another's state."""
+
 _width_piped = 10_000
 """For a program that reads the lines, nothing is folded or cut."""
 
@@ -84,7 +87,7 @@ def _text(value: str, style: str = "") -> Text:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=column not in _folded, overflow="fold")
     return table
 
 

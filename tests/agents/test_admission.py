@@ -1,12 +1,17 @@
 """Who gets in, who does not, and what each is told."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import trio
+import trio.to_thread
 
-from tests.agents.harness import command, fleet, token
-from tests.waiting import eventually
+from tests.agents.harness import command, environment, fleet, token
+from tests.waiting import eventually, within_s
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +25,39 @@ async def test_a_token_of_another_mesh_is_refused_by_every_seed(tmp_path: Path) 
         assert await stranger.process.wait() == 5, stranger
         assert b"no seed lets this node in" in stranger.log
         assert b"another mesh" in stranger.log
+
+
+async def test_a_mistaken_token_does_not_bind_a_home_for_good(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as agents:
+        a, seed, right = await agents.founded("a", "--workers", "0")
+        other = await agents.start("other", "--workers", "0")
+        wrong = await token(other.home)
+        b = await agents.launch("b", "--join", seed, "--token", wrong, "--workers", "0")
+        assert await b.process.wait() == 5, b
+        await agents.start("b", "--join", seed, "--token", right, "--workers", "0")
+        await agents.member_state(a, "b", "alive")
+
+
+async def test_a_founder_shows_the_join_line_on_a_terminal_until_somebody_has_joined(
+    tmp_path: Path,
+) -> None:
+    ours, theirs = os.openpty()
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-P", "-m", "ringrift", "--home", str(tmp_path / "a"), "run"]
+        + ["--listen", "127.0.0.1:0", "--workers", "0"],
+        stdin=subprocess.DEVNULL,
+        stderr=theirs,
+        env=environment(),
+    )
+    os.close(theirs)
+    shown = b""
+    with trio.fail_after(within_s):
+        while b"--token ringrift1." not in shown:
+            shown += await trio.to_thread.run_sync(os.read, ours, 4096)
+    process.kill()
+    await process.wait()
+    os.close(ours)
+    assert b"ringrift-agent --join 127.0.0.1:" in shown
 
 
 async def test_an_unreachable_seed_is_tried_until_it_answers(tmp_path: Path) -> None:
@@ -60,6 +98,15 @@ async def test_a_bad_token_is_refused_with_the_reason(tmp_path: Path) -> None:
         joined = await command(tmp_path / "b", *join, spoilt)
         assert joined.returncode == 2
         assert sentence in joined.stderr
+
+
+async def test_a_token_without_a_seed_is_not_enough(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as agents:
+        a = await agents.start("a", "--workers", "0")
+        made = await token(a.home)
+        done = await command(tmp_path / "b", "run", "--token", made)
+    assert done.returncode == 2
+    assert "--join HOST" in done.stderr
 
 
 async def test_joining_without_a_token_says_how_to_get_one(tmp_path: Path) -> None:

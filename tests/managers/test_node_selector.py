@@ -22,7 +22,7 @@ from tests.rig import in_virtual_time, pass_s, rig
 from transports.base import Address
 
 mesh_id = MeshId(bytes(8))
-nothing = Ping(bytes(8), 0, bytes(16), bytes(16))
+nothing = Ping(bytes(8), 0, bytes(12), bytes(12))
 
 
 class Rider:

@@ -1,130 +1,23 @@
 """Records reach everybody who should hold them, and evidence says who does. In virtual time."""
 
-import contextlib
-import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
 import trio
 
-from managers.sync_planner import SyncPlanner
 from managers.sync_planner.exchange import path_exchange, path_records
-from mixins.base import P2PMixinBase
-from mixins.runtime import Runtime
 from p2p.codec import MalformedMessage, pack
-from p2p.envelope import Record, RecordRefused, make_record
-from p2p.events import HostOffline, HostOnline, RecordsStored
+from p2p.envelope import Record, RecordRefused
 from p2p.frames import frame
-from p2p.identity.ids import MeshId, NodeId
-from p2p.membership import Member, MemberState
 from p2p.reconcile import Ping, Receipt, Snapshot
-from p2p.records import Core
-from tests.managers.direct import Net
-from tests.rig import Peers, check_game, epoch_ms, in_virtual_time, pass_s, rig
+from tests.managers.sync_mesh import game, member, mesh, names, tell
+from tests.rig import pass_s
 from transports.base import Incoming, Reply
-
-names = [NodeId(bytes([65 + number]) * 16) for number in range(3)]
-
-
-class Producer(P2PMixinBase):
-    """Stands for the job manager, and for who tells of hosts."""
-
-    name = "producer"
-    publishes = (RecordsStored, HostOnline, HostOffline)
-
-
-def member(node: NodeId) -> Member:
-    """Describe an alive, durable member."""
-    core = Core(mesh=MeshId(bytes(8)), node=node, epoch=1, boot=bytes(8))
-    return Member(node, node.hex()[:2], MemberState.ALIVE, 0.0, (), "", True, core, None)
-
-
-def game(producer: NodeId, number: int, body: str = "good") -> bytes:
-    """Make a record that the rig takes for a game."""
-    return make_record("game", 1, "square8_2p", epoch_ms, producer, [body, number])
 
 
 def refuse_everything(record: Record) -> None:
     """Refuse every game, as a node of another version might."""
     raise RecordRefused("not to my taste")
-
-
-@dataclasses.dataclass
-class Node:
-    """One node: its planner, and what it needs to play and gossip."""
-
-    runtime: Runtime
-    planner: SyncPlanner
-    producer: Producer
-    made: int = 0
-
-    async def play(self, count: int) -> None:
-        """Produce some games in one batch."""
-        numbers = range(self.made, self.made + count)
-        await self.producer.ingest([game(self.runtime.node, number) for number in numbers])
-        self.made += count
-
-    async def stored(self) -> int:
-        """Count the games held."""
-        counts = await self.runtime.store.read(lambda store: store.count_by_config("game"))
-        return sum(counts.values())
-
-    async def safe(self) -> tuple[int, int, int]:
-        """Return games stored, safe, and only here."""
-        safety = await self.planner.count()
-        return safety.stored, safety.safe, safety.only_here
-
-
-class Mesh:
-    """Some nodes in one process."""
-
-    def __init__(self, net: Net, nodes: list[Node]) -> None:
-        self.net = net
-        self.nodes = nodes
-
-    async def gossip(self) -> None:
-        """Let every two nodes tell each other their digests, once."""
-        for asker in self.nodes:
-            for answerer in self.nodes:
-                if asker is not answerer and answerer.runtime.node not in self.net.cut:
-                    mine, theirs = await asker.planner.offer(), await answerer.planner.offer()
-                    await asker.planner.heard(answerer.runtime.node, mine, theirs)
-                    await answerer.planner.heard(asker.runtime.node, theirs, mine)
-
-
-@contextlib.asynccontextmanager
-async def mesh(
-    folder: Path, count: int, *, check: Mapping[int, Callable[[Record], None]] | None = None
-) -> AsyncIterator[Mesh]:
-    """Start nodes that know each other; some may check games in ways of their own."""
-    net = Net()
-    nodes: list[Node] = []
-    with contextlib.ExitStack() as stack:
-        members = [member(name) for name in names[:count]]
-        for number, name in enumerate(names[:count]):
-            place = folder / str(number)
-            place.mkdir(exist_ok=True)
-            peers = Peers(*members, durable=frozenset(names[:count]))
-            checked = (check or {}).get(number, check_game)
-            runtime = stack.enter_context(
-                rig(place, peers=peers, seed=number, node=name, check=checked)
-            )
-            planner = SyncPlanner(runtime, transport=net.transport(name))
-            nodes.append(Node(runtime, planner, Producer(runtime)))
-            net.handlers[name] = dict(planner.receive())
-            await planner.load()
-        async with trio.open_nursery() as nursery:
-            for node in nodes:
-                for loop in node.planner.loops():
-                    nursery.start_soon(loop.run)
-            yield Mesh(net, nodes)
-            nursery.cancel_scope.cancel()
-
-
-def tell(story: Callable[[], Awaitable[None]]) -> None:
-    """Run a story in virtual time."""
-    in_virtual_time(story)
 
 
 def test_what_is_produced_is_pushed_and_receipted(tmp_path: Path) -> None:
@@ -229,21 +122,35 @@ def test_an_exchange_that_is_cut_keeps_what_came_and_the_next_one_ends_it(tmp_pa
     tell(story)
 
 
-def test_an_equal_digest_proves_copies_only_if_nothing_was_refused(tmp_path: Path) -> None:
+def test_equal_held_digests_prove_copies_whatever_both_have_refused(tmp_path: Path) -> None:
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
             a, b = at.nodes
             await a.play(2)
-            bad = game(a.runtime.node, 99, "bad")
-            for node in at.nodes:
-                await node.runtime.store.ingest([bad], 0)
             await pass_s(1)
+            for number, node in enumerate(at.nodes):
+                await node.producer.ingest([game(a.runtime.node, 99 + number, "bad")])
             mine, theirs = await b.planner.offer(), await a.planner.offer()
-            assert mine.agrees(theirs)
-            assert theirs.refused == 1
+            assert mine.known != theirs.known
             await b.planner.heard(a.runtime.node, mine, theirs)
             proved = await b.runtime.store.read(lambda store: store.watermark(a.runtime.node))
-            assert proved == 0
+            assert proved == mine.seq
+
+    tell(story)
+
+
+def test_an_equal_digest_of_what_is_known_proves_no_copy_of_what_was_refused(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2, check={1: refuse_everything}) as at:
+            a, b = at.nodes
+            await a.play(1)
+            await pass_s(1)
+            mine, theirs = await a.planner.offer(), await b.planner.offer()
+            assert mine.known == theirs.known
+            await a.planner.heard(b.runtime.node, mine, theirs)
+            assert await a.safe() == (1, 0, 1)
 
     tell(story)
 
@@ -337,11 +244,13 @@ def test_what_one_side_refuses_does_not_keep_two_nodes_busy(tmp_path: Path) -> N
     async def story() -> None:
         async with mesh(tmp_path, 2, check={1: refuse_everything}) as at:
             a, b = at.nodes
+            await a.play(1)
             await b.runtime.store.ingest([game(b.runtime.node, 1)], 0)  # known to b, held by nobody
+            await pass_s(1)
             await at.gossip()
             await pass_s(20)
             tried = len(at.net.requests)
-            assert tried >= 1
+            assert tried >= 2
             for _ in range(10):
                 await at.gossip()
                 await pass_s(10)

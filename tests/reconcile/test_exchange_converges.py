@@ -324,6 +324,16 @@ def test_a_record_that_one_side_refused_before_is_not_sent_to_it_again() -> None
     assert exchange(theirs, ours, random.Random(1)).outcome.proves_copies
 
 
+def test_equal_held_digests_prove_copies_whatever_either_side_has_refused() -> None:
+    ours = Peer(1, map(make, range(20)), refusing(record_id(make(0)), record_id(make(1))))
+    theirs = Peer(2, map(make, range(1, 20)), refusing(record_id(make(1))))
+    mine, peers = ping(ours.view()), ping(theirs.view())
+    assert mine.known != peers.known
+    assert peers.agrees(mine)
+    assert peers.proves_copies(mine)
+    assert mine.proves_copies(peers)
+
+
 def test_a_refused_record_has_nothing_to_give_and_ends_nothing() -> None:
     bad = record_id(make(0))
     kinds = refusing(bad)

@@ -133,7 +133,9 @@ def ask_once(ours: Peer) -> tuple[Initiator, SegmentsAnswer]:
 def test_a_month_outside_the_page_ends_the_exchange() -> None:
     machine = Initiator(Peer(1).view(), random.Random(1))
     machine.next()
-    page = SegmentsAnswer(Ping(bytes(8), 1, bytes(16), bytes(16)), months(5), MonthKey(bytes([6] * 8)))
+    page = SegmentsAnswer(
+        Ping(bytes(8), 1, bytes(12), bytes(12)), months(5), MonthKey(bytes([6] * 8))
+    )
     machine.receive(pack(page))
     machine.next()
     machine.receive(pack(page))
@@ -146,7 +148,7 @@ def test_a_snapshot_that_changes_between_pages_ends_the_exchange() -> None:
     machine = Initiator(Peer(1).view(), random.Random(1))
     for seq in (1, 2):
         machine.next()
-        root = Ping(bytes(8), seq, bytes(16), bytes(16))
+        root = Ping(bytes(8), seq, bytes(12), bytes(12))
         machine.receive(pack(SegmentsAnswer(root, months(5), MonthKey(bytes([6] * 8)))))
     step = machine.next()
     assert isinstance(step, Done)
@@ -203,7 +205,7 @@ def answers() -> st.SearchStrategy[Answer]:
     ordered = st.lists(month, max_size=4, unique_by=lambda entry: entry.month).map(
         lambda found: tuple(sorted(found, key=lambda entry: entry.month))
     )
-    root = st.just(Ping(bytes(8), 1, bytes(16), bytes(16)))
+    root = st.just(Ping(bytes(8), 1, bytes(12), bytes(12)))
     table = st.just(full_leaf * leaves_per_segment)
     wanted = st.builds(Wanted, st.integers(0, 3), st.binary(max_size=24))
     return st.one_of(
@@ -275,7 +277,7 @@ def test_false_counts_and_endless_pages_cost_requests_but_no_memory(done: int, r
                     for i in range(60)
                 ]
                 following = MonthKey((page + 1 << 32).to_bytes(8, "big"))
-                root = Ping(bytes(8), 1, bytes(16), bytes(16))
+                root = Ping(bytes(8), 1, bytes(12), bytes(12))
                 answer = SegmentsAnswer(root, tuple(many), following)
             machine.receive(pack(answer))
         _, peak_bytes = tracemalloc.get_traced_memory()

@@ -33,7 +33,7 @@ from p2p.store import Ingested, Refusal
 from tests.reconcile.peers import Peer, make
 
 at = Snapshot(b"store---", 7)
-root = Ping(b"store---", 7, b"digest of known-", b"digest of held--")
+root = Ping(b"store---", 7, b"known digest", b"held digest-")
 month = MonthKey(b"month---")
 segment = SegmentKey(b"segment-")
 salt = b"salt------------"
@@ -41,7 +41,7 @@ digest = b"digest----------"
 first, last = MonthKey(bytes(8)), MonthKey(b"\xff" * 8)
 
 _store = "c408" + b"store---".hex()
-_root = "95" + _store + "07c410" + b"digest of known-".hex() + "01c400"
+_root = "95" + _store + "07c40c" + b"known digest".hex() + "c40c" + b"held digest-".hex() + "c400"
 _month = "c408" + b"month---".hex()
 _segment = "c408" + b"segment-".hex()
 _salt = "c410" + salt.hex()
@@ -101,11 +101,11 @@ def test_requests_and_answers_are_told_apart_by_their_tags() -> None:
 
 
 @given(st.integers(0, 2**63 - 1))
-def test_a_ping_takes_at_most_56_bytes(seq: int) -> None:
-    assert len(pack(Ping(bytes(8), seq, bytes(16), bytes(16)))) <= 56
+def test_a_ping_takes_at_most_50_bytes(seq: int) -> None:
+    assert len(pack(Ping(bytes(8), seq, bytes(12), bytes(12)))) <= 50
 
 
-def test_pings_agree_only_on_the_same_ids_known_or_held() -> None:
+def test_pings_agree_only_on_the_same_ids_known_or_held_in_the_same_scope() -> None:
     one, same, more = (
         Peer(1, [make(1)]),
         Peer(2, [make(1)]),
@@ -114,13 +114,16 @@ def test_pings_agree_only_on_the_same_ids_known_or_held() -> None:
     assert ping(one.view()).agrees(ping(same.view()))
     assert not ping(one.view()).agrees(ping(more.view()))
     mine = ping(one.view())
-    refuses_more = Ping(b"renewed!", 9, bytes(16), mine.held)
-    holds_less = Ping(b"renewed!", 9, mine.known, bytes(16))
+    refuses_more = Ping(b"renewed!", 9, bytes(12), mine.held)
+    holds_less = Ping(b"renewed!", 9, mine.known, bytes(12))
+    elsewhere = Ping(mine.store, mine.seq, mine.known, mine.held, b"scope")
+    assert not elsewhere.agrees(mine)
+    assert not elsewhere.proves_copies(mine)
     assert refuses_more.agrees(mine)
     assert refuses_more.proves_copies(mine)
     assert holds_less.agrees(mine)
     assert not holds_less.proves_copies(mine)
-    assert not Ping(b"renewed!", 9, bytes(16), bytes(16)).agrees(mine)
+    assert not Ping(b"renewed!", 9, bytes(12), bytes(12)).agrees(mine)
 
 
 def test_the_leaves_of_a_full_request_fit_in_an_answer() -> None:

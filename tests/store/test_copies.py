@@ -33,6 +33,11 @@ class Model:
             self.evidence = {fact for fact in self.evidence if fact[0] != peer}
         self.evidence |= {(peer, seq) for seq in seqs}
 
+    def void(self, peer: NodeId, store: bytes) -> None:
+        if peer in self.store_of:
+            self.store_of[peer] = store
+        self.evidence = {fact for fact in self.evidence if fact[0] != peer}
+
     def unsafe(self, durable: Collection[NodeId]) -> list[Stored]:
         """Apply the rule of the design, word by word; `durable` includes me if I am."""
         found = []
@@ -43,8 +48,8 @@ class Model:
                 found.append(row)
         return found
 
-    def only_here(self) -> list[Stored]:
-        elsewhere = {seq for peer, seq in self.evidence if peer != me}
+    def only_here(self, others: Collection[NodeId]) -> list[Stored]:
+        elsewhere = {seq for peer, seq in self.evidence if peer in others}
         return [row for row in self.rows if row.seq not in elsewhere]
 
 
@@ -53,14 +58,21 @@ peers = st.sampled_from(nodes)
 peer_stores = st.sampled_from([b"store--1"] * 5 + [b"store--2"])
 receipts = st.tuples(st.just("receipts"), peers, peer_stores, st.sets(st.integers(1, 12)))
 watermarks = st.tuples(st.just("watermark"), peers, peer_stores, st.integers(1, 12))
-steps = st.lists(st.one_of(some_batch, receipts, receipts, watermarks, watermarks), max_size=12)
+voids = st.tuples(st.just("void"), peers, peer_stores)
+claims = (receipts, receipts, watermarks, watermarks, voids)
+steps = st.lists(st.one_of(some_batch, *claims), max_size=12)
 first = [game(n, producer=producers[n % 3], bad=n == 7) for n in range(12)]
 
 
 @settings(max_examples=100, deadline=None)
-@given(steps=steps, durable=st.sets(st.sampled_from(nodes), max_size=4), limit=st.integers(1, 9))
+@given(
+    steps=steps,
+    durable=st.sets(st.sampled_from(nodes), max_size=4),
+    others=st.sets(st.sampled_from(nodes[1:])),
+    limit=st.integers(1, 9),
+)
 def test_safety_follows_from_the_evidence(
-    steps: list[tuple[object, ...]], durable: set[NodeId], limit: int
+    steps: list[tuple[object, ...]], durable: set[NodeId], others: set[NodeId], limit: int
 ) -> None:
     model = Model()
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +80,7 @@ def test_safety_follows_from_the_evidence(
         with contextlib.closing(open_store(disk.path, connect=disk.connect)) as store:
             for step in [("batch", first), *steps]:
                 take(step, store, model)
-            check(store, model, durable, limit)
+            check(store, model, durable, others, limit)
 
 
 def take(step: tuple[object, ...], store: SqliteStore, model: Model) -> None:
@@ -84,21 +96,27 @@ def take(step: tuple[object, ...], store: SqliteStore, model: Model) -> None:
         case ("watermark", bytes(peer), bytes(peer_store), int(seq)):
             store.note_watermark(NodeId(peer), Mark(peer_store, 7), seq)
             model.note(NodeId(peer), peer_store, range(1, seq + 1))
+        case ("void", bytes(peer), bytes(peer_store)):
+            store.void_evidence(NodeId(peer), Mark(peer_store, 3))
+            model.void(NodeId(peer), peer_store)
 
 
-def check(store: SqliteStore, model: Model, durable: set[NodeId], limit: int) -> None:
+def check(
+    store: SqliteStore, model: Model, durable: set[NodeId], others: set[NodeId], limit: int
+) -> None:
     """Compare all that follows from the evidence."""
     for kind in ("game", "unheard_of", "never_seen"):
         rows = [row for row in model.rows if row.kind == kind]
         unsafe = [(row.seq, row.id) for row in model.unsafe(durable) if row.kind == kind]
-        only_here = [row.id for row in model.only_here() if row.kind == kind]
-        assert store.safety(kind, me, me in durable, durable) == Safety(
-            len(rows), len(rows) - len(unsafe), len(only_here)
-        )
-        assert store.only_here_ids(kind, me, limit) == only_here[:limit]
+        only_here = [row.id for row in model.only_here(others) if row.kind == kind]
         after = rows[len(rows) // 2].seq if rows else 0
+        overdue = sum(seq <= after for seq, _ in unsafe)
+        assert store.safety(kind, me, durable, others, after) == Safety(
+            len(rows), len(rows) - len(unsafe), len(only_here), overdue
+        )
+        assert store.only_here_ids(kind, others, limit) == only_here[:limit]
         assert (
-            store.unsafe_after(kind, me, me in durable, durable, after, limit)
+            store.unsafe_after(kind, me, durable, after, limit)
             == [row for row in unsafe if row[0] > after][:limit]
         )
     for peer in nodes:
@@ -116,3 +134,16 @@ def test_how_far_a_peer_had_come_is_remembered_with_the_evidence(tmp_path: Path)
         store.note_receipts(nodes[1], Mark(b"store--2", 5), [])
         assert store.seen() == {nodes[1]: Mark(b"store--2", 5)}
         assert store.watermark(nodes[1]) == 0
+
+
+def test_voided_evidence_stays_void_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with contextlib.closing(open_store(path)) as store:
+        ids = [row.id for row in store.ingest(first, 0).stored]
+        store.note_watermark(nodes[1], Mark(b"store--1", 40), 3)
+        store.note_receipts(nodes[1], Mark(b"store--1", 40), ids[5:])
+        store.void_evidence(nodes[1], Mark(b"store--1", 20))
+    with contextlib.closing(open_store(path)) as store:
+        assert store.seen() == {nodes[1]: Mark(b"store--1", 20)}
+        assert store.watermark(nodes[1]) == 0
+        assert store.only_here_ids("game", nodes, 20) == ids

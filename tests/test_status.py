@@ -1,0 +1,122 @@
+"""What `status` shows, above all of members who choose their own names."""
+
+import argparse
+from typing import Any
+
+import pytest
+
+from ringrift.commands import status
+from ringrift.exits import Exit
+from ringrift.printable import printable
+
+hostile = "[/x]\x1b]0;owned\x07\n[red]me:smile:\u202e\ud800"
+
+
+def report(**changes: object) -> dict[str, Any]:
+    return {
+        "node": {
+            "id": "aa" * 16, "name": "desk", "version": "0.1.0", "uptime_s": 7.5,
+            "listen": "[::]:8770",
+        },
+        "mesh": {
+            "id": "bb" * 8,
+            "members": [
+                member("aa" * 16, "desk", None),
+                member("cc" * 16, hostile, 90.0, "[bold]", "[fd00::1]:8770", "x[/]:1"),
+            ],
+        },
+        "records": {"games": {"stored": 1234, "safe": 1000, "by_config": {"[/y]": 1234}}},
+        "paused": False,
+        "jobs": [
+            {"id": "job-0", "state": "playing", "config": "[/z]", "games": 3, "pid": 7},
+            {"id": "job-1", "state": "stopped", "config": None, "games": 0, "pid": None},
+        ],
+        "problems": [],
+    } | changes  # fmt: skip
+
+
+def member(
+    id_: str, name: str, heard: float | None, version: str = "0.1.0", *addresses: str
+) -> dict[str, Any]:
+    return {
+        "id": id_, "name": name, "state": "alive", "last_heard_s": heard, "version": version,
+        "addresses": list(addresses),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def show(found: dict[str, Any]) -> tuple[str, int]:
+        monkeypatch.setattr(status, "ask_agent", lambda *_: found)
+        ended = status.status(argparse.Namespace(json=False, home=None))
+        return capsys.readouterr().out, ended
+
+    return show
+
+
+def test_a_pipe_gets_plain_lines_in_which_a_peer_means_nothing_but_its_text(shown: Any) -> None:
+    text, ended = shown(report())
+    assert ended == Exit.HEALTHY
+    name = r"[/x]\x1b]0;owned\x07\n[red]me:smile:\u202e\ud800"
+    gap = " " * (len(name) - len("desk"))
+    assert text.split("\n") == [
+        f"desk  aaaaaaaaaaaa  mesh {'bb' * 8}  up 7 s  version 0.1.0  listening on [::]:8770",
+        "1,234 games held here, 1,000 of them safe on other boxes too  ([/y] 1,234)",
+        "",
+        f"MEMBER{gap[:-2]}  ID            STATE  HEARD           VERSION  ADDRESSES",
+        f"desk{gap}  aaaaaaaaaaaa  alive  this node       0.1.0",
+        f"{name}  cccccccccccc  alive  1 min 30 s ago  [bold]   [fd00::1]:8770 x[/]:1",
+        "",
+        "JOB    STATE    CONFIG  GAMES  PID",
+        "job-0  playing  [/z]    3      7",
+        "job-1  stopped  -       0      -",
+        "",
+        "healthy",
+        "",
+    ]
+
+
+def test_a_problem_that_quotes_a_peer_is_one_line_in_a_pipe(shown: Any) -> None:
+    problem = f"{hostile} {'is not well ' * 100}"
+    text, ended = shown(report(problems=[problem]))
+    assert ended == Exit.DEGRADED
+    assert text.splitlines()[-1] == f"problem  {printable(problem)}".rstrip()
+
+
+def test_a_terminal_gets_colours_but_no_escape_sequence_of_a_peer(
+    shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    text, _ = shown(report())
+    assert "\x1b[32malive" in text
+    assert "\x1b]" not in text
+    assert "[fd00::1]:8770" in text
+
+
+def test_no_color_takes_the_colours_away(shown: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    text, _ = shown(report())
+    assert "\x1b[32m" not in text
+    assert "alive" in text
+
+
+def test_on_a_narrow_terminal_a_long_name_hides_no_state(
+    shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [member("dd" * 16, "x" * 640, 1.0, "0.1.0", f"{'y' * 250}:8770")]
+    text, _ = shown(report(mesh={"id": "bb" * 8, "members": names}))
+    assert "\x1b[32malive" in text
+    assert "dddddddddddd" in text
+
+
+def test_printable_text_is_left_as_it_is() -> None:
+    assert printable("Zoë's 箱 [x]") == "Zoë's 箱 [x]"
+    assert printable("a\tb\x9b\u2028") == r"a\tb\x9b\u2028"
