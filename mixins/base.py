@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import ClassVar, TypeVar
 
 from mixins.runtime import Runtime
-from p2p.envelope import RecordId
 from p2p.events import Event, RecordsStored
 from p2p.identity.ids import NodeId
 from p2p.membership import Member, MemberState
@@ -68,8 +67,16 @@ class P2PMixinBase:
         Only managers that declare `RecordsStored` may call this.
         """
         done = await self.runtime.store.ingest(batch, self.runtime.clock.wall_ms(), source)
-        for refusal in done.refused:
-            self.log.warning("refused record %s: %s", _short(refusal.id), refusal.reason)
+        if done.refused:
+            first = done.refused[0]
+            self.log.warning(
+                "refused %d of %d records from %s; the first, %s: %s",
+                len(done.refused),
+                sum(map(len, (done.stored, done.known, done.refused, done.refused_before))),
+                "this node" if source is None else source.hex()[:12],
+                first.id.hex()[:12],
+                first.reason,
+            )
         if done.stored:
             self.emit(RecordsStored(done.stored, source))
         return done
@@ -85,7 +92,3 @@ class P2PMixinBase:
             for member in self.runtime.peers.members()
             if member.state is MemberState.ALIVE and member.id != self.runtime.node
         ]
-
-
-def _short(record: RecordId) -> str:
-    return record.hex()[:12]

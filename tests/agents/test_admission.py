@@ -42,9 +42,9 @@ async def test_a_founder_shows_the_join_line_on_a_terminal_until_somebody_has_jo
     tmp_path: Path,
 ) -> None:
     ours, theirs = os.openpty()
+    quiet = ("run", "--listen", "127.0.0.1:0", "--workers", "0")
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-P", "-m", "ringrift", "--home", str(tmp_path / "a"), "run"]
-        + ["--listen", "127.0.0.1:0", "--workers", "0"],
+        [sys.executable, "-P", "-m", "ringrift", "--home", str(tmp_path / "a"), *quiet],
         stdin=subprocess.DEVNULL,
         stderr=theirs,
         env=environment(),
