@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -69,6 +70,7 @@ def test_a_lock_file_names_no_place(name: str) -> None:
 cli = """\
 import os
 import sys
+from collections.abc import Iterator
 
 
 def main():
@@ -176,6 +178,15 @@ def test_what_cannot_be_installed_does_not_count(clone: Clone) -> None:
     assert {path.name for path in clone.made_from.iterdir()} == {"make_venv.py", "run.txt"}
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """Undo what whoever started the tests in the background left to all: SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_an_interrupted_start_leaves_no_environment_that_counts(tmp_path: pathlib.Path) -> None:
     clone = Clone(tmp_path / "clone")
     start = clone.start("run")

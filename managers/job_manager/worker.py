@@ -25,6 +25,7 @@ stop_s_max = 1.0
 game_s_max = 3600.0
 """A worker that takes longer over one game has hung."""
 
+_signal_names = {number.value: number.name for number in signal.Signals}
 _stderr_bytes_kept = 2048
 _chunk_bytes = 65536
 
@@ -110,7 +111,7 @@ class Worker:
             code = await self._process.wait()
             how = f"ended with status {code}"
             if code < 0:
-                how = f"was killed by {signal.strsignal(-code) or f'signal {-code}'}"
+                how = f"was killed by {_signal_names.get(-code, f'signal {-code}')}"
         words = self._last_words()
         return f"{how}: {words}" if words else how
 
