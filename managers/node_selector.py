@@ -61,8 +61,6 @@ epoch_setting = "epoch"
 address_interval_s = 60.0
 """How often this box's own addresses are looked up again."""
 
-_reason_chars_max = 200
-
 
 class Ending(enum.Enum):
     """Why a node cannot go on."""
@@ -381,11 +379,8 @@ def _named(member: Member) -> str:
 
 
 async def _content(reply: Answer) -> bytes:
-    content = await reply.read()
-    if reply.status != 200:
-        reason = content[:_reason_chars_max].decode(errors="replace").strip()
-        raise BadAnswer(f"answered {reply.status}: {reason}")
-    return content
+    await reply.require_ok()
+    return await reply.read()
 
 
 def _keep(

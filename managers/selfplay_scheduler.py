@@ -1,8 +1,8 @@
 """Decides what this node plays next, and with which seeds.
 
-No seed is ever used twice in the mesh: it is an HMAC under the node's own key of the store's id
-and a counter whose blocks are reserved on disk before use. A restored backup gets a new store id
-and so new seeds; a worker sees seeds, never the key.
+No seed is used twice in the mesh: it is an HMAC under the node's own key of the store's id and a
+counter whose blocks are reserved on disk before use. A restored backup gets a new store id, and so
+new seeds, as soon as a peer tells it that it is one; a worker sees seeds, never the key.
 """
 
 import collections

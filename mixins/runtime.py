@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from mixins.clock import Clock
-from mixins.database import Database
+from mixins.store_access import StoreAccess
 from mixins.threads import Threads
 from p2p.envelope import time_ms_max
 from p2p.events import EventBus
@@ -39,7 +39,7 @@ class Runtime:
     """Returns that many unpredictable bytes."""
     threads: Threads
     log: logging.Logger
-    store: Database
+    store: StoreAccess
     bus: EventBus
     peers: PeerView
 

@@ -21,8 +21,8 @@ from managers.state.errors import StoreError
 from managers.sync_planner import SyncPlanner
 from mixins.base import P2PMixinBase
 from mixins.clock import Clock
-from mixins.database import Database
 from mixins.runtime import Runtime
+from mixins.store_access import StoreAccess
 from mixins.threads import Threads
 from p2p.envelope import RecordId
 from p2p.events import EventBus
@@ -153,7 +153,7 @@ class Agent:
         kinds: Kinds,
     ) -> "Agent":
         """Put a node together: what it remembers is read from `store`, nothing is sent yet."""
-        database = Database(store, world.threads)
+        database = StoreAccess(store, world.threads)
         epoch, remembered = await database.read(_remembered)
         core = Core(
             mesh=credentials.mesh,

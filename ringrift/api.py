@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from managers.job_manager import JobManager
-from mixins.database import Database
+from mixins.store_access import StoreAccess
 from ringrift.report import Reporter
 from ringrift.rules import Config
 from transports.base import Incoming, Reply
@@ -16,7 +16,7 @@ _Route = Callable[[Incoming], Awaitable[Reply]]
 class LocalApi:
     """The handler behind the Unix socket; whoever can open that socket is the operator."""
 
-    def __init__(self, reporter: Reporter, jobs: JobManager, store: Database) -> None:
+    def __init__(self, reporter: Reporter, jobs: JobManager, store: StoreAccess) -> None:
         self._reporter = reporter
         self._jobs = jobs
         self._store = store

@@ -12,8 +12,8 @@ import trio.testing
 
 from managers.state.store import SqliteStore
 from mixins.clock import Clock
-from mixins.database import Database
 from mixins.runtime import PeerView, Runtime
+from mixins.store_access import StoreAccess
 from p2p.envelope import Record, RecordRefused
 from p2p.events import EventBus
 from p2p.identity.ids import NodeId
@@ -98,7 +98,7 @@ def rig(
             new_id=rng.randbytes,
             threads=threads,
             log=logging.getLogger("rig"),
-            store=Database(store, threads),
+            store=StoreAccess(store, threads),
             bus=EventBus(),
             peers=peers or Peers(),
         )

@@ -36,6 +36,8 @@ from p2p.codec import message_bytes_max
 from p2p.hosts import check_host
 from p2p.identity.ids import NodeId
 
+_reason_bytes_max = 200
+
 Body: TypeAlias = bytes | AsyncIterable[bytes]
 """What is sent: all at once, or piece by piece. A generator is closed by whoever sends it."""
 
@@ -219,6 +221,12 @@ class Answer(Inflow):
         super().__init__(receive, length_bytes)
         self.peer = peer
         self.status = status
+
+    async def require_ok(self) -> None:
+        """Raise `BadAnswer`, with the reason that the peer gives, unless the status is 200."""
+        if self.status != 200:
+            reason = (await self.read())[:_reason_bytes_max].decode(errors="replace").strip()
+            raise BadAnswer(f"answered {self.status}: {reason}")
 
 
 class Transport(Protocol):

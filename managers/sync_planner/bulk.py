@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 import trio
 
 from mixins.clock import Clock
-from mixins.database import Database
+from mixins.store_access import StoreAccess
 from p2p.codec import MalformedMessage, record_bytes_max
 from p2p.envelope import RecordId
 from p2p.frames import FrameError, Frames, frame, frame_header_bytes
@@ -47,7 +47,7 @@ def split(body: bytes, records_max: int) -> list[bytes]:
 
 
 async def held_in_batches(
-    store: Database, ids: Sequence[RecordId], *, records_max: int, bytes_max: int
+    store: StoreAccess, ids: Sequence[RecordId], *, records_max: int, bytes_max: int
 ) -> AsyncGenerator[dict[RecordId, bytes], None]:
     """Read those of the records that are held, in this order, each batch when it is asked for.
 
@@ -80,7 +80,7 @@ def _held(store: NodeStore, *, ids: Sequence[RecordId]) -> dict[RecordId, bytes]
 
 
 async def framed_answer(
-    store: Database, answer: bytes, ids: Sequence[RecordId]
+    store: StoreAccess, answer: bytes, ids: Sequence[RecordId]
 ) -> AsyncIterator[bytes]:
     """Write an answer, then those of the records that are held, in pieces to be sent at once."""
     yield frame(answer)

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Collection
 
 from mixins.clock import Clock
-from mixins.database import Database
+from mixins.store_access import StoreAccess
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
 from p2p.reconcile import Ping, Snapshot
@@ -40,7 +40,7 @@ class _Peer:
 class Evidence:
     """Keeps what is proved of each peer's store, and voids it when that may have lost rows."""
 
-    def __init__(self, store: Database, clock: Clock) -> None:
+    def __init__(self, store: StoreAccess, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._peers: dict[NodeId, _Peer] = {}

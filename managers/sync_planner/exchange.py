@@ -15,12 +15,12 @@ import trio
 
 from managers.sync_planner.bulk import framed, frames_in, held_in_batches
 from mixins.clock import Clock
-from mixins.database import Database
+from mixins.store_access import StoreAccess
 from p2p.codec import MalformedMessage
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
 from p2p.reconcile import Ask, Done, Initiator, Outcome, Push, push_bytes_max, push_records_max
-from transports.base import Address, Answer, BadAnswer, DeadlineExceeded, Transport
+from transports.base import Address, BadAnswer, DeadlineExceeded, Transport
 
 path_exchange = "/v1/exchange"
 path_records = "/v1/records"
@@ -31,8 +31,6 @@ exchange_deadline_s = 900.0
 
 A stream that stalls is given up much sooner.
 """
-
-_reason_chars_max = 200
 
 
 class PeerLink:
@@ -51,7 +49,7 @@ class PeerLink:
         async with self._transport.request(
             self.peer, self._addresses, path_records, framed(records), deadline_s=push_deadline_s
         ) as answer:
-            await _check(answer)
+            await answer.require_ok()
             return await answer.read()
 
     @contextlib.asynccontextmanager
@@ -60,7 +58,7 @@ class PeerLink:
         async with self._transport.request(
             self.peer, self._addresses, path_exchange, request, deadline_s=exchange_deadline_s
         ) as answer:
-            await _check(answer)
+            await answer.require_ok()
             async with contextlib.aclosing(frames_in(answer, self._clock)) as batches:
                 yield batches
 
@@ -72,7 +70,7 @@ class Exchange:
         self,
         machine: Initiator,
         link: PeerLink,
-        store: Database,
+        store: StoreAccess,
         *,
         take: Callable[[bytes, list[bytes]], Awaitable[None]],
         given: Callable[[bytes, Collection[RecordId]], Awaitable[None]],
@@ -139,9 +137,3 @@ class Exchange:
     def _peer_store(self) -> bytes:
         peer = self._machine.outcome.peer
         return peer.store if peer is not None else b""
-
-
-async def _check(answer: Answer) -> None:
-    if answer.status != 200:
-        reason = (await answer.read())[:_reason_chars_max].decode(errors="replace").strip()
-        raise BadAnswer(f"answered {answer.status}: {reason}")

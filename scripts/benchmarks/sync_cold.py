@@ -21,8 +21,8 @@ import trio
 from managers.state.store import SqliteStore
 from managers.sync_planner import SyncPlanner
 from mixins.clock import SystemClock
-from mixins.database import Database
 from mixins.runtime import Runtime
+from mixins.store_access import StoreAccess
 from mixins.threads import WorkerThreads
 from p2p.events import EventBus
 from p2p.identity import tls
@@ -109,7 +109,7 @@ def _runtime(credentials: Credentials, store: SqliteStore) -> Runtime:
         new_id=os.urandom,
         threads=threads,
         log=logging.getLogger("bench"),
-        store=Database(store, threads),
+        store=StoreAccess(store, threads),
         bus=EventBus(),
         peers=Membership(credentials.key, core, config=MembershipConfig(), rng=rng, now_s=0.0),
     )

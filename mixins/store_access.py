@@ -12,7 +12,7 @@ from p2p.store import Ingested, NodeStore
 ResultT = TypeVar("ResultT")
 
 
-class Database:
+class StoreAccess:
     """One writer at a time and one reader at a time, in threads.
 
     The store has a connection for each, so a long read never delays a commit.
