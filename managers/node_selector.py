@@ -167,7 +167,7 @@ class NodeSelector(P2PMixinBase):
             await trio.sleep(address_interval_s)
 
     async def heard(self, peer: NodeId) -> None:
-        """Take any authenticated request of a peer as a sign of life."""
+        """Take a request of a peer that is no message of ours as a sign of life all the same."""
         await self._perform(self._machine.heard(self._now_s(), peer))
 
     async def leave(self) -> None:
@@ -181,6 +181,10 @@ class NodeSelector(P2PMixinBase):
     async def _perform(self, effects: Effects) -> None:
         """Do what the machine wants: store first, then let the gossip loop send."""
         self._take(effects)
+        await self._release()
+
+    async def _release(self) -> None:
+        """Store what was taken in, and wake the gossip loop to send it."""
         await self._flush()
         self._alarm.ring()
 
@@ -254,8 +258,7 @@ class NodeSelector(P2PMixinBase):
             effects = self._machine.failed(self._now_s(), send.to, refused=refused)
         finally:
             self._take(effects or self._machine.failed(self._now_s(), send.to, refused=False))
-        await self._flush()
-        self._alarm.ring()
+        await self._release()
         if told is not None:
             await self._hear_of_records(send.to, *told)
 
@@ -311,8 +314,7 @@ class NodeSelector(P2PMixinBase):
             effects = self._machine.contact_failed(self._now_s(), contact.address)
         finally:
             self._take(effects or self._machine.contact_failed(self._now_s(), contact.address))
-        await self._flush()
-        self._alarm.ring()
+        await self._release()
 
     def _trouble(self, address: Address, trouble: SeedTrouble) -> None:
         if self._troubles.get(address) != trouble:

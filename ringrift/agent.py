@@ -131,6 +131,8 @@ class Agent:
             for manager in self._managers
             for path, handler in manager.receive().items()
         }
+        self._greetings = frozenset(self._nodes.receive())
+        """Paths whose handlers take a request as a sign of life themselves."""
         reporter = Reporter(
             runtime,
             self._managers,
@@ -226,7 +228,7 @@ class Agent:
         handler = self._handlers.get(request.path)
         if handler is None:
             return Reply(404, f"there is no {request.path[:100]}".encode())
-        if request.peer is not None:
+        if request.peer is not None and request.path not in self._greetings:
             await self._nodes.heard(request.peer)
         return await handler(request)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mixins.base import P2PMixinBase
 from mixins.runtime import Runtime
 from p2p.manifest import Digest
-from p2p.membership import Member, MemberState
+from p2p.membership import Member
 from p2p.store import NodeStore
 from ringrift import __version__
 from transports.base import Address
@@ -96,7 +96,7 @@ def _member(member: Member) -> Mapping[str, object]:
     return {
         "id": member.id.hex(),
         "name": member.name,
-        "state": MemberState(member.state).name.lower(),
+        "state": member.state.name.lower(),
         "last_heard_s": None if member.last_heard_s is None else round(member.last_heard_s, 1),
         "addresses": [str(Address(host, port)) for host, port in member.addresses],
         "version": member.software,

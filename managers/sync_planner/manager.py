@@ -274,8 +274,7 @@ class SyncPlanner(P2PMixinBase):
         their_store = self._evidence.store_of(request.peer)
         async with self._reading_pushes:
             body = await request.read(push_bytes_max + push_records_max * frame_header_bytes)
-            records = await self.runtime.threads.run(split, body, push_records_max)
-            ids = await self.runtime.threads.run(_ids, records)
+            records, ids = await self.runtime.threads.run(_read_push, body)
             done = await self.ingest(records, request.peer)
         await self._note_sent(request.peer, their_store, done)
         store_id = await self.read(lambda store: store.id)
@@ -432,5 +431,6 @@ def _mark(store: NodeStore) -> Mark:
     return Mark(store.id, store.view().seq)
 
 
-def _ids(records: Iterable[bytes]) -> list[RecordId]:
-    return [record_id(record) for record in records]
+def _read_push(body: bytes) -> tuple[list[bytes], list[RecordId]]:
+    records = split(body, push_records_max)
+    return records, [record_id(record) for record in records]
