@@ -24,6 +24,7 @@ venv = root / ".venv"
 venv_python = venv / "bin" / "python"
 made_from = venv / "made-from"
 guard_name = ".lock"
+built_from_source = "pybloom-live"
 
 # A shell executes the second line; to Python it is four strings side by side. So the launcher needs
 # no absolute path, and the project's folder may be moved.
@@ -43,7 +44,7 @@ def say(text: str) -> None:
 
 def sources(lock: str) -> dict[str, bytes]:
     """Return the files that an environment for `lock` is made from. `dev` includes `run`."""
-    names = {"run": ["run.txt"], "dev": ["run.txt", "dev.txt"]}[lock]
+    names = {"run": ["build.txt", "run.txt"], "dev": ["build.txt", "run.txt", "dev.txt"]}[lock]
     files = [root / "locks" / name for name in names] + [pathlib.Path(__file__)]
     return {file.name: file.read_bytes() for file in files}
 
@@ -98,10 +99,10 @@ def create(guard: IO[str]) -> None:
     script.chmod(0o755)
 
 
-def install(guard: IO[str], lock: str) -> None:
+def install(guard: IO[str], lock: str, *more: str) -> None:
     """Install what a lock file lists, every file checked against its hashes."""
     options = ["--quiet", "--no-input", "--disable-pip-version-check"]
-    options += ["--require-hashes", "--only-binary=:all:"]
+    options += ["--require-hashes", "--only-binary=:all:", *more]
     path = root / "locks" / f"{lock}.txt"
     call(guard, venv_python, "-I", "-m", "pip", "install", *options, "--requirement", path)
 
@@ -130,7 +131,9 @@ def make(lock: str) -> None:
             return
         if not is_made_from(sources("run")) or (made_from / "dev.txt").exists():
             create(guard)  # else it is extended from run to dev, under agents that may run from it
-        install(guard, lock)
+        install(guard, "build")
+        # Without isolation: isolated, it would be built by tools that pip fetches unchecked.
+        install(guard, lock, f"--no-binary={built_from_source}", "--no-build-isolation")
         vouch(expected)
 
 

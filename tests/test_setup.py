@@ -1,5 +1,7 @@
 """What a fresh clone is set up from: the package's metadata, the lock files and the scripts."""
 
+import hashlib
+import io
 import os
 import pathlib
 import re
@@ -7,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +18,7 @@ import pytest
 
 root = pathlib.Path(__file__).resolve().parent.parent
 packages = {"p2p", "transports", "mixins", "managers", "ringrift"}
+lock_files = ["build.txt", "run.txt", "dev.txt"]
 
 
 def pyproject() -> dict[str, Any]:
@@ -46,23 +50,41 @@ def test_the_five_packages_are_built_typed_checked_and_measured() -> None:
     assert all((root / package / "py.typed").is_file() for package in packages)
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
-def test_a_lock_file_has_what_the_project_asks_for(name: str) -> None:
+def wanted(name: str) -> list[str]:
+    """Return the requirements that a lock file is made from."""
     metadata = pyproject()
-    wanted = metadata["project"]["dependencies"]
-    if name == "dev.txt":
-        wanted = wanted + metadata["dependency-groups"]["dev"]
+    groups: dict[str, list[str]] = metadata["dependency-groups"]
+    dependencies: list[str] = metadata["project"]["dependencies"]
+    return {
+        "build.txt": groups["build"],
+        "run.txt": dependencies,
+        "dev.txt": dependencies + groups["dev"],
+    }[name]
+
+
+@pytest.mark.parametrize("name", lock_files)
+def test_a_lock_file_has_what_the_project_asks_for(name: str) -> None:
     versions = locked(name)
-    for requirement in wanted:
-        package, least = requirement.split(">=")
-        assert number(versions[package]) >= number(least), f"run ./scripts/lock for {requirement}"
+    for requirement in wanted(name):
+        package, sign, version = re.split("(>=|==)", requirement)
+        least, found = number(version), number(versions[package])
+        fits = found == least if sign == "==" else found >= least
+        assert fits, f"run ./scripts/lock for {requirement}"
 
 
-def test_both_lock_files_agree() -> None:
-    assert locked("run.txt").items() <= locked("dev.txt").items()
+def test_the_lock_files_agree() -> None:
+    run, dev = locked("run.txt"), locked("dev.txt")
+    assert run.items() <= dev.items()
+    assert not locked("build.txt").keys() & dev.keys(), "one would replace the other"
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+def test_what_is_built_from_source_has_one_name() -> None:
+    scripts = [(root / "scripts" / name).read_text() for name in ("lock", "make_venv.py")]
+    exempt = [re.findall(r'(?:--no-binary |built_from_source = ")([a-z-]+)', s) for s in scripts]
+    assert exempt == [["pybloom-live"], ["pybloom-live"]]
+
+
+@pytest.mark.parametrize("name", lock_files)
 def test_a_lock_file_names_no_place(name: str) -> None:
     assert not re.search(r"://|file:|--index|--find-links| /", (root / "locks" / name).read_text())
 
@@ -87,6 +109,7 @@ class Clone:
         self.made_from = folder / ".venv" / "made-from"
         shutil.copytree(root / "scripts", folder / "scripts")
         for path, text in {
+            "locks/build.txt": "# nothing\n",
             "locks/run.txt": "# nothing\n",
             "ringrift/__init__.py": "",
             "ringrift/cli.py": cli,
@@ -95,13 +118,18 @@ class Clone:
             (folder / path).write_text(text)
 
     def start(
-        self, script: str, *args: str, python: str = sys.executable
+        self, script: str, *args: str, python: str = sys.executable, **settings: str
     ) -> "subprocess.Popen[str]":
-        """Start a script from another folder, with next to nothing in its environment."""
+        """Start a script from another folder, with next to nothing else in its environment."""
         return subprocess.Popen(
             [self.folder / "scripts" / script, *args],
             cwd="/",
-            env={"PATH": "/usr/bin:/bin", "RINGRIFT_PYTHON": python, "PIP_NO_INDEX": "1"},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "RINGRIFT_PYTHON": python,
+                "PIP_NO_INDEX": "1",
+                **settings,
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -136,7 +164,7 @@ def test_a_moved_clone_still_starts(clone: Clone) -> None:
     assert (run.returncode, run.stderr) == (3, "")
 
 
-@pytest.mark.parametrize("file", ["locks/run.txt", "scripts/make_venv.py"])
+@pytest.mark.parametrize("file", ["locks/build.txt", "locks/run.txt", "scripts/make_venv.py"])
 def test_an_environment_made_from_something_else_is_stale(clone: Clone, file: str) -> None:
     path = clone.folder / file
     before = path.read_bytes()
@@ -175,7 +203,73 @@ def test_what_cannot_be_installed_does_not_count(clone: Clone) -> None:
     assert (out, start.returncode) == ("", 1)
     assert "ringrift-nothing" in err
     assert "could not make .venv" in err.splitlines()[-2]
-    assert {path.name for path in clone.made_from.iterdir()} == {"make_venv.py", "run.txt"}
+    made_from = {path.name for path in clone.made_from.iterdir()}
+    assert made_from == {"build.txt", "make_venv.py", "run.txt"}
+
+
+def test_the_tools_come_before_what_they_build(tmp_path: pathlib.Path) -> None:
+    clone = Clone(tmp_path / "clone")
+    for name in ("build", "run"):
+        lock = f"ringrift-{name}==1.0 --hash=sha256:{'0' * 64}\n"
+        (clone.folder / "locks" / f"{name}.txt").write_text(lock)
+    start = clone.start("bootstrap", "run")
+    _, err = start.communicate(timeout=300)
+    assert (start.returncode, "ringrift-build" in err, "ringrift-run" in err) == (1, True, False)
+
+
+build_system = """\
+[build-system]
+requires = ["ringrift-nothing"]
+build-backend = "backend"
+backend-path = ["."]
+"""
+backend = """\
+import zipfile
+
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "NAME-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(f"{folder}/{name}", "w") as wheel:
+        for file, text in {
+            "METADATA": "Metadata-Version: 2.1\\nName: NAME\\nVersion: 1.0\\n",
+            "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+            "RECORD": "",
+        }.items():
+            wheel.writestr(f"NAME-1.0.dist-info/{file}", text)
+    return name
+"""
+
+
+def source_distribution(folder: pathlib.Path, name: str) -> str:
+    """Make one that asks for a tool nobody has; return its hash."""
+    folder.mkdir()
+    path = folder / f"{name}-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in {
+            "pyproject.toml": build_system,
+            "backend.py": backend.replace("NAME", name),
+            "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        }.items():
+            entry = tarfile.TarInfo(f"{name}-1.0/{file}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "forged", "status"),
+    [("pybloom_live", False, 0), ("pybloom_live", True, 1), ("another", False, 1)],
+)
+def test_one_package_is_built_from_checked_source_and_nothing_is_fetched_for_it(
+    tmp_path: pathlib.Path, name: str, forged: bool, status: int
+) -> None:
+    clone = Clone(tmp_path / "clone")
+    found = source_distribution(tmp_path / "sources", name)
+    expected = "0" * 64 if forged else found
+    (clone.folder / "locks" / "run.txt").write_text(f"{name}==1.0 --hash=sha256:{expected}\n")
+    start = clone.start("bootstrap", "run", PIP_FIND_LINKS=str(tmp_path / "sources"))
+    _, err = start.communicate(timeout=300)
+    assert start.returncode == status, err
 
 
 @pytest.fixture
