@@ -7,7 +7,7 @@ node can store and pass on kinds and formats that it has never heard of.
 
 import hashlib
 import re
-from typing import NewType
+from typing import Annotated, NewType
 
 import msgspec
 
@@ -76,6 +76,30 @@ def make_record(
     data = canonical([kind, format, config, time_ms, producer, body])
     parse_record(data)
     return data
+
+
+_Name = Annotated[str, msgspec.Meta(max_length=32)]
+
+
+class _Envelope(msgspec.Struct, array_like=True):
+    kind: _Name
+    format: int
+    config: _Name
+    time_ms: Annotated[int, msgspec.Meta(ge=0, le=time_ms_max)]
+    producer: bytes
+    body: msgspec.Raw
+
+
+_envelopes = msgspec.msgpack.Decoder(_Envelope)
+
+
+def segment_of(data: bytes) -> Segment:
+    """Return where a record belongs, without judging it. Raises `NoEnvelope` if it cannot tell."""
+    try:
+        found = _envelopes.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NoEnvelope(str(error)) from None
+    return Segment(found.kind, found.config, found.time_ms // _day_ms)
 
 
 def parse_record(data: bytes) -> Record:

@@ -86,8 +86,10 @@ class View(Protocol):
     def leaves(self, segment: SegmentKey) -> Sequence[Digest]:
         """Sum up each of a segment's 256 leaves."""
 
-    def ids(self, segment: SegmentKey, leaf: int) -> Sequence[RecordId]:
-        """List the known ids of one leaf, ascending."""
+    def ids(
+        self, segment: SegmentKey, first: bytes, last: bytes, ids_max: int
+    ) -> Sequence[RecordId]:
+        """List the known ids from `first` to `last`, ascending: the lowest `ids_max` of them."""
 
 
 class Store(Protocol):

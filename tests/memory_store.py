@@ -70,10 +70,12 @@ class MemoryView:
         sums = _sums((leaf_of(row.id), row.id) for row in self.rows if row.key == segment)
         return [sums.get(leaf, Digest()) for leaf in range(1 << leaf_bits_stored)]
 
-    def ids(self, segment: SegmentKey, leaf: int) -> Sequence[RecordId]:
-        """List the known ids of one leaf, ascending."""
-        found = [row.id for row in self.rows if row.key == segment and leaf_of(row.id) == leaf]
-        return sorted(found)
+    def ids(
+        self, segment: SegmentKey, first: bytes, last: bytes, ids_max: int
+    ) -> Sequence[RecordId]:
+        """List the known ids from `first` to `last`, ascending: the lowest `ids_max` of them."""
+        known = sorted(row.id for row in self.rows if row.key == segment)
+        return [id_ for id_ in known if first <= id_ <= last][:ids_max]
 
 
 KeyT = TypeVar("KeyT")

@@ -13,7 +13,7 @@ import dataclasses
 import heapq
 import itertools
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
@@ -130,25 +130,16 @@ def only_here(
 ) -> list[RecordId]:
     """List held records of a kind that none of `others` is known to hold, oldest first."""
     anyone = _anyone(_holders(db), others)
-    wants = [(stream, anyone) for stream, _, _ in _streams(db, kind)]
-    return [id_ for _, id_ in itertools.islice(_lacking(db, wants, 0, limit), limit)]
-
-
-def unsafe_after(
-    db: sqlite3.Connection,
-    kind: str,
-    me: NodeId,
-    durable: Collection[NodeId],
-    seq: int,
-    limit: int,
-) -> list[tuple[int, RecordId]]:
-    """List held records of a kind that are not safe, by sequence, after one."""
-    holders = _holders(db)
-    wants = [
-        (stream, _want(producer, me, durable, holders))
-        for stream, producer, _ in _streams(db, kind)
-    ]
-    return list(itertools.islice(_lacking(db, wants, seq, limit), limit))
+    rows = heapq.merge(
+        *(
+            db.execute(
+                f"SELECT r.seq, r.id {anyone.lacking} ORDER BY r.seq LIMIT ?",
+                (stream, anyone.floor, limit),
+            )
+            for stream, _, _ in _streams(db, kind)
+        )
+    )
+    return [id_ for _, id_ in itertools.islice(rows, limit)]
 
 
 def _anyone(holders: dict[NodeId, Holder], others: Collection[NodeId]) -> Want:
@@ -177,21 +168,6 @@ def _count_lacking_after(db: sqlite3.Connection, stream: int, want: Want, seq: i
     after = max(seq, want.floor)
     (count,) = db.execute(f"SELECT count(*) {want.lacking}", (stream, after)).fetchone()
     return int(count)
-
-
-def _lacking(
-    db: sqlite3.Connection, wants: Iterable[tuple[int, Want]], after: int, limit: int
-) -> Iterator[tuple[int, RecordId]]:
-    return heapq.merge(
-        *(
-            db.execute(
-                f"SELECT r.seq, r.id {want.lacking} ORDER BY r.seq LIMIT ?",
-                (stream, max(after, want.floor), limit),
-            )
-            for stream, want in wants
-            if want.copies > 0
-        )
-    )
 
 
 def _holder(db: sqlite3.Connection, peer: NodeId, peer_at: Mark) -> Holder:

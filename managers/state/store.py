@@ -204,18 +204,6 @@ class SqliteStore:
         with self._database.reading() as db:
             return copies.only_here(db, kind, others, limit)
 
-    def unsafe_after(
-        self,
-        kind: str,
-        me: NodeId,
-        durable: Collection[NodeId],
-        seq: int,
-        limit: int,
-    ) -> Sequence[tuple[int, RecordId]]:
-        """List held records of a kind that are not safe, as (seq, id), after a sequence."""
-        with self._database.reading() as db:
-            return copies.unsafe_after(db, kind, me, durable, seq, limit)
-
     def count_by_config(self, kind: str) -> Mapping[str, int]:
         """Count the held records of a kind, by config."""
         with self._database.reading() as db:

@@ -84,20 +84,21 @@ class SqliteView:
             sums[leaf] -= Digest.of(ids)
         return sums
 
-    def ids(self, segment: SegmentKey, leaf: int) -> Sequence[RecordId]:
-        """List the known ids of one leaf, ascending."""
-        first = bytes([leaf])
+    def ids(
+        self, segment: SegmentKey, first: bytes, last: bytes, ids_max: int
+    ) -> Sequence[RecordId]:
+        """List the known ids from `first` to `last`, ascending: the lowest `ids_max` of them."""
         with self.database.reading() as db:
             found = [
                 id_
                 for row, _ in _segment_rows(db, segment)
                 for (id_,) in db.execute(
                     "SELECT id FROM records INDEXED BY records_by_segment"
-                    " WHERE segment = ? AND id BETWEEN ? AND ? AND seq <= ? ORDER BY id",
-                    (row, first, first.ljust(32, b"\xff"), self.seq),
+                    " WHERE segment = ? AND id BETWEEN ? AND ? AND seq <= ? ORDER BY id LIMIT ?",
+                    (row, first, last, self.seq, ids_max),
                 )
             ]
-        return sorted(found)
+        return sorted(found)[:ids_max]
 
     def _later_in(self, db: sqlite3.Connection, segment: int, count: int) -> Iterable[RecordId]:
         """Return the ids of one segment that came after this view.

@@ -1,62 +1,86 @@
 """The asking side of an exchange: it compares, decides what to ask next, and what to push.
 
 The course of an exchange is one generator, read from top to bottom: pages of months with their
-segments, the leaves of large segments, lists of ids. Each page is worked off before the next is
-asked for, so memory is bounded by pages and not by how much differs.
+segments, the leaves of large segments, filters, lists of ids. Each page is worked off before the
+next is asked for, so memory is bounded by pages and not by how much differs.
 """
 
 import bisect
-import collections
 import dataclasses
 import itertools
+import math
 import random
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import TypeAlias, TypeVar
 
 from p2p.codec import MalformedMessage, message_bytes_max, pack, unpack
 from p2p.envelope import RecordId
-from p2p.manifest import Digest, MonthKey, SegmentKey, key_bytes, leaf_bits_stored
-from p2p.reconcile import parts
+from p2p.manifest import Digest, MonthKey, key_bytes, leaf_bits_stored
+from p2p.reconcile import filters, findings, parts
+from p2p.reconcile.arrivals import Arrivals
 from p2p.reconcile.messages import (
     Answer,
+    Cut,
     ExactAnswer,
     ExactRequest,
+    FiltersAnswer,
+    FiltersRequest,
     LeavesAnswer,
     LeavesRequest,
     MonthDigest,
     MonthSegments,
     Part,
+    PartFilter,
     PartIds,
+    Ping,
     Receipt,
     Request,
     SegmentsAnswer,
     SegmentsRequest,
     Snapshot,
     Stale,
+    cuts_per_request_max,
     digest_bytes,
+    filters_per_request_max,
+    hashing,
     leaf_digest_bytes,
     leaf_entry_bytes,
+    leaves_per_answer_max,
     parts_per_request_max,
     push_records_max,
+    records_per_answer_max,
     salt_bytes,
-    segments_per_request_max,
     short_id_bytes,
     unpack_answer,
 )
+from p2p.reconcile.rest import Rest
 from p2p.reconcile.steps import Ask, Done, Outcome, Push, Step
 from p2p.store import View
 
 requests_max = 16_384
 """An exchange that takes more ends incomplete, and the next one goes on from there."""
 
-_listed_segment_ids_max = 256
-"""Up to here, a list of a segment's ids is shorter than its leaves, and saves a phase."""
+_listed_ids_max = 16
+"""Up to here, a list of a part's ids takes hardly more than a filter, and is never wrong."""
+
+_filtered_ids_max = 2 * parts.filter_ids_aim
+"""Parts of more are cut first: most leaves, which are cut to half as many, need it no more."""
+
+_arrivals_max = records_per_answer_max + _filtered_ids_max
+"""The ids of records that follow filters are kept until they are checked."""
 
 _bits_to_cut_further = 4
 _page_bytes = message_bytes_max - 128
 """Room for entries; a message's other fields take less than the rest."""
 _part_bytes = 25
 """What one part takes in a request at most, besides its ids."""
+_filter_bytes = _part_bytes + 16
+"""Likewise, besides the bits of its filter."""
+
+_filtered_ids_per_request = 15_000
+"""A responder looks at a few more of its ids, and the filters that it does not come to would have
+to be sent again."""
+
 _months_per_page = _page_bytes // 29
 _first_month = MonthKey(bytes(key_bytes))
 _last_month = MonthKey(b"\xff" * key_bytes)
@@ -70,6 +94,31 @@ Course: TypeAlias = Generator[Step | None, bytes | None, ResultT]
 
 class _Ended(Exception):
     """The exchange cannot go on; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Counted:
+    """A part that differs, and how many ids of it each side knows."""
+
+    part: Part
+    mine: int
+    theirs: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Filtered:
+    """A part to be compared by a filter, and all ids known of it."""
+
+    part: Part
+    ids: Sequence[RecordId]
+    error_rate: float
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes in a request at most, or as its ids' share of an answer."""
+        bits = len(self.ids) * -math.log(self.error_rate) / math.log(2) ** 2
+        share = len(self.ids) * _page_bytes // _filtered_ids_per_request
+        return max(_filter_bytes + int(bits) // 8 + 8, share)
 
 
 class Initiator:
@@ -89,13 +138,28 @@ class Initiator:
         self._rng = rng
         self._requests_max = requests
         self._outcome = Outcome(view.root().seq)
-        self._stages: set[type] = set()
+        self._stages: set[tuple[type, int]] = set()
         self._giving: list[RecordId] = []
-        self._course = self._run()
+        self._arrivals: Arrivals | None = None
+        self._course = self._run(self._exchange())
         self._step: Step | None = None
         self._asked = False
         self._following = 0
         self._fault = ""
+
+    @classmethod
+    def audit(cls, view: View, rng: random.Random, peer: Ping, leaf: int) -> "Initiator":
+        """Compare one of the 256 leaves of every segment by lists alone, trusting no digest.
+
+        `peer` is what the peer has said of its store last. Sums and short digests can be made to
+        agree by whoever may craft records, and memory can fail; a list under a fresh salt cannot
+        be prepared for.
+        """
+        machine = cls(view, rng)
+        machine._outcome.peer = peer
+        machine._outcome.is_audit = True
+        machine._course = machine._run(machine._audit(leaf))
+        return machine
 
     @property
     def outcome(self) -> Outcome:
@@ -115,7 +179,7 @@ class Initiator:
     def receive(self, answer: bytes) -> int:
         """Take the answer to the last request; return how many records at most follow it.
 
-        Ingest these, and say how many came with `received`, before calling `next`. Raises
+        Ingest these, and give those that came to `received`, before calling `next`. Raises
         `RuntimeError` if nothing was asked.
         """
         if not self._asked:
@@ -125,11 +189,13 @@ class Initiator:
         self._step = self._course.send(answer)
         return self._following
 
-    def received(self, count: int) -> None:
-        """Note that so many of the records that followed an answer came and were ingested."""
-        self._outcome.taken += count
+    def received(self, records: Sequence[bytes]) -> None:
+        """Note that these of the records that follow an answer came and were ingested."""
+        self._outcome.taken += len(records)
         if self._outcome.taken > self._outcome.offered:
             self._fault = "more records than announced"
+        elif self._arrivals is not None:
+            self._arrivals.add(records)
 
     def pushed(self, ids: Sequence[RecordId], receipt: bytes) -> list[RecordId]:
         """Take the receipt for one body of pushed records; return those the peer now holds.
@@ -151,11 +217,12 @@ class Initiator:
         self._outcome.refused += len(ids) - len(held)
         return held
 
-    def _run(self) -> Course[None]:
+    def _run(self, course: Course[None]) -> Course[None]:
         try:
-            yield from self._exchange()
+            yield from course
+            yield from self._push(1)
             self._outcome.complete = True
-        except (_Ended, parts.PartTooLarge) as end:
+        except (_Ended, MalformedMessage, parts.PartTooLarge) as end:
             self._outcome.reason = str(end)
         self._following = 0
         while True:
@@ -173,22 +240,26 @@ class Initiator:
             self._check_page(request, answer)
             yield from self._compare(answer.months)
             first = answer.next or _after(request.last)
-        yield from self._push(1)
 
-    def _ask(self, request: Request, kind: type[AnswerT]) -> Course[AnswerT]:
+    def _audit(self, leaf: int) -> Course[None]:
+        segments = sorted(self._view.segments(self._view.months()))
+        yield from self._list(
+            listed
+            for segment in segments
+            for listed in parts.fitting(self._view, Part(segment, leaf_bits_stored, leaf))
+        )
+
+    def _ask(self, request: Request, kind: type[AnswerT], depth: int = 0) -> Course[AnswerT]:
         """Send a request and return its answer. Raises `_Ended` if it is none of that kind."""
         if self._outcome.requests == self._requests_max:
             raise _Ended(f"no end after {self._requests_max} requests")
-        self._count_stage(type(request))
+        self._count_stage(type(request), depth)
         data = pack(request)
         reply = yield Ask(data)
         assert reply is not None, "`receive` sends the answer"
         self._outcome.requests += 1
         self._outcome.message_bytes += len(data) + len(reply)
-        try:
-            answer = unpack_answer(reply)
-        except MalformedMessage as error:
-            raise _Ended(str(error)) from None
+        answer = unpack_answer(reply)
         if isinstance(answer, Stale):
             raise _Ended("the peer's snapshot is gone")
         if not isinstance(answer, kind):
@@ -218,65 +289,135 @@ class Initiator:
 
     def _compare(self, months: Iterable[MonthSegments]) -> Course[None]:
         """Settle every segment of a page of months that differ."""
-        listed: list[tuple[SegmentKey, int]] = []
-        large: list[SegmentKey] = []
+        differing: list[_Counted] = []
         for month in months:
             ours = dict(self._view.segments([month.month]))
             for theirs in month.segments:
                 mine = ours.pop(theirs.segment, Digest())
-                if mine.short(digest_bytes) == theirs.digest:
-                    continue
-                count = max(mine.count, theirs.count)
-                if mine.count and count > _listed_segment_ids_max:
-                    large.append(theirs.segment)
-                else:
-                    listed.append((theirs.segment, count))
-            for segment in ours:  # those that the peer knows nothing of
-                for ids in parts.stored_leaves(self._view, Part(segment, 0, 0)):
-                    yield from self._give(ids)
-        yield from self._list((Part(segment, 0, 0), count) for segment, count in listed)
-        for start in range(0, len(large), segments_per_request_max):
-            yield from self._leaves(tuple(large[start : start + segments_per_request_max]))
+                if mine.short(digest_bytes) != theirs.digest:
+                    part = Part(theirs.segment, 0, 0)
+                    differing.append(_Counted(part, mine.count, theirs.count))
+            for segment, mine in ours.items():  # those that the peer knows nothing of
+                differing.append(_Counted(Part(segment, 0, 0), mine.count, 0))
+        yield from self._settle(differing)
 
-    def _leaves(self, segments: tuple[SegmentKey, ...]) -> Course[None]:
-        """Settle large segments, leaf by leaf."""
-        request = LeavesRequest(self._at_known(), self._salt(), segments)
-        answer = yield from self._ask(request, LeavesAnswer)
-        if len(answer.tables) != len(segments):
-            raise _Ended(f"the leaves of {len(answer.tables)} segments, not {len(segments)}")
-        differing: list[tuple[Part, int]] = []
-        for segment, theirs in zip(segments, answer.tables, strict=True):
-            leaves = self._view.leaves(segment)
-            mine = parts.leaf_table(leaves, request.salt)
-            for leaf, start in enumerate(range(0, len(mine), leaf_entry_bytes)):
-                entry = theirs[start : start + leaf_entry_bytes]
-                if entry == mine[start : start + leaf_entry_bytes]:
-                    continue
-                count = int.from_bytes(entry[leaf_digest_bytes:], "big")
-                if count == 0:
-                    yield from self._give(self._view.ids(segment, leaf))
-                else:
-                    part = Part(segment, leaf_bits_stored, leaf)
-                    differing.append((part, max(count, leaves[leaf].count)))
-        yield from self._list(differing)
-
-    def _list(self, counted: Iterable[tuple[Part, int]]) -> Course[None]:
-        """Settle parts, with the larger side's count of each, by lists of their ids."""
-        source = (
-            listed
-            for part, count in counted
-            for piece in parts.cut(part, parts.bits_to_cut(count))
-            for listed in parts.fitting(self._view, piece)
+    def _settle(self, differing: Iterable[_Counted], depth: int = 0) -> Course[None]:
+        """Settle parts, each in the way that its counts make the shortest."""
+        listed: list[_Counted] = []
+        filtered: list[_Counted] = []
+        large: list[Cut] = []
+        for each in differing:
+            count = max(each.mine, each.theirs)
+            if each.theirs == 0:
+                yield from self._give_all(each.part)
+            elif each.mine <= _listed_ids_max:
+                listed.append(each)
+            elif count <= _filtered_ids_max:
+                filtered.append(each)
+            else:
+                large.append(parts.into_leaves(each.part, count))
+        yield from self._list(
+            found
+            for each in listed
+            for piece in parts.cut(each.part, parts.bits_to_cut(max(each.mine, each.theirs)))
+            for found in parts.fitting(self._view, piece)
         )
-        waiting: collections.deque[parts.Listed] = collections.deque()
-        while page := _next_page(waiting, source):
+        yield from self._filter(
+            _Filtered(
+                each.part,
+                parts.ids_of(self._view, each.part),
+                parts.error_rate(each.theirs - each.mine),
+            )
+            for each in filtered
+        )
+        rest = Rest(large)
+        while page := rest.page(
+            lambda cut: 1 << cut.bits, leaves_per_answer_max, cuts_per_request_max
+        ):
+            settled = yield from self._leaves(tuple(page), depth + 1)
+            rest.put_back(page[settled:])
+
+    def _leaves(self, cuts: tuple[Cut, ...], depth: int) -> Course[int]:
+        """Settle the first of these large parts, leaf by leaf; return how many."""
+        request = LeavesRequest(self._at_known(), self._salt(), cuts)
+        answer = yield from self._ask(request, LeavesAnswer, depth)
+        if not 1 <= len(answer.tables) <= len(cuts):
+            raise _Ended(f"the leaves of {len(answer.tables)} of {len(cuts)} parts")
+        differing: list[_Counted] = []
+        for cut, theirs in zip(cuts, answer.tables, strict=False):
+            leaves = parts.sums(self._view, cut)
+            mine = parts.leaf_table(leaves, request.salt)
+            if len(theirs) != len(mine):
+                raise _Ended(f"{len(theirs)} bytes of leaves, not {len(mine)}")
+            pieces = parts.cut(cut.part, cut.bits)
+            for number, (leaf, part) in enumerate(zip(leaves, pieces, strict=True)):
+                at = slice(leaf_entry_bytes * number, leaf_entry_bytes * (number + 1))
+                if theirs[at] != mine[at]:
+                    count = int.from_bytes(theirs[at][leaf_digest_bytes:], "big")
+                    differing.append(_Counted(part, leaf.count, count))
+        yield from self._settle(differing, depth)
+        return len(answer.tables)
+
+    def _filter(self, source: Iterable[_Filtered]) -> Course[None]:
+        """Settle parts by filters, and by lists where those hide a record."""
+        rest = Rest(source)
+        while page := rest.page(lambda each: each.size, _page_bytes, filters_per_request_max):
+            salt = self._salt()
+            answer, arrived = yield from self._ask_filters(page, salt)
+            if not answer.parts:
+                yield from self._list(parts.Listed(each.part, each.ids) for each in page)
+                continue
+            rest.put_back(page[len(answer.parts) :])
+            unsettled: list[parts.Listed] = []
+            for each, theirs in zip(page, answer.parts, strict=False):
+                came = arrived.of(each.part)
+                lacking = findings.lacking(theirs, each.ids, salt)
+                here = list(dict.fromkeys([*each.ids, *came]))
+                then = Digest.of(here) - Digest.of(lacking or ())
+                if theirs.sums_up(then, salt):
+                    yield from self._give(lacking or ())
+                    continue
+                withheld = theirs.records - len(came)
+                self._outcome.offered -= withheld  # the list will tell of them again
+                told = parts.Told(None if lacking is None else len(lacking), withheld)
+                unsettled.append(parts.Listed(each.part, here, told))
+            yield from self._list(unsettled)
+
+    def _ask_filters(
+        self, page: Sequence[_Filtered], salt: bytes
+    ) -> Course[tuple[FiltersAnswer, Arrivals]]:
+        """Send filters; return the answer, and what of the records after it has come."""
+        built = tuple(
+            PartFilter(each.part, filters.build(each.ids, salt, each.error_rate)) for each in page
+        )
+        request = FiltersRequest(hashing, self._at_known(), salt, built)
+        answer = yield from self._ask(request, FiltersAnswer)
+        if len(answer.parts) > len(page):
+            raise _Ended(f"an answer about {len(answer.parts)} of {len(page)} parts")
+        returned = sum(part.filter is not None for part in answer.parts)
+        self._outcome.filters += len(page) + returned
+        arrivals = self._arrivals = Arrivals(each.part for each in page)
+        self._following = sum(part.records for part in answer.parts)
+        if self._following > _arrivals_max:
+            raise _Ended(f"{self._following} records after filters; the limit is {_arrivals_max}")
+        self._outcome.offered += self._following
+        yield from self._check_after(None)
+        self._arrivals = None
+        return answer, arrivals
+
+    def _list(self, source: Iterable[parts.Listed]) -> Course[None]:
+        """Settle parts by lists of their ids."""
+        rest = Rest(source)
+        while page := rest.page(
+            lambda listed: _part_bytes + short_id_bytes * len(listed.ids),
+            _page_bytes,
+            parts_per_request_max,
+        ):
             answer, lacking = yield from self._exact(page)
             undone = page[answer.done :]
             if answer.done == 0:
-                too_large = undone.pop(0).part
-                pieces = parts.cut(too_large, _bits_to_cut_further)
-                undone[:0] = [each for piece in pieces for each in parts.fitting(self._view, piece)]
-            waiting.extendleft(reversed(undone))
+                undone[:1] = parts.split(undone[0], _bits_to_cut_further)
+            rest.put_back(undone)
             yield from self._give(lacking)
 
     def _exact(self, page: Sequence[parts.Listed]) -> Course[tuple[ExactAnswer, list[RecordId]]]:
@@ -297,12 +438,17 @@ class Initiator:
             if not previous < wanted.part < answer.done:
                 raise _Ended(f"wants of part {wanted.part} after part {previous}")
             previous = wanted.part
-            lacking += _chosen(page[wanted.part].ids, names[wanted.part], wanted.ids)
+            lacking += findings.wanted(page[wanted.part].ids, names[wanted.part], wanted.ids)
         self._following = answer.records
         self._outcome.offered += answer.records
         self._outcome.exact_lists += answer.done
+        self._outcome.false_positives += findings.hidden(page, answer)
         yield from self._check_after(None)
         return answer, lacking
+
+    def _give_all(self, part: Part) -> Course[None]:
+        for page in parts.pages(self._view, part):
+            yield from self._give(page)
 
     def _give(self, ids: Iterable[RecordId]) -> Course[None]:
         """Push these ids, together with later ones where they do not fill a body."""
@@ -321,8 +467,8 @@ class Initiator:
         if self._fault:
             raise _Ended(self._fault)
 
-    def _count_stage(self, stage: type) -> None:
-        self._stages.add(stage)
+    def _count_stage(self, stage: type, depth: int = 0) -> None:
+        self._stages.add((stage, depth))
         self._outcome.phases = len(self._stages)
 
     def _salt(self) -> bytes:
@@ -343,36 +489,3 @@ def _after(month: MonthKey) -> MonthKey | None:
     if month == _last_month:
         return None
     return MonthKey((int.from_bytes(month, "big") + 1).to_bytes(key_bytes, "big"))
-
-
-def _next_page(
-    waiting: collections.deque[parts.Listed], source: Iterator[parts.Listed]
-) -> list[parts.Listed]:
-    """Take from `waiting`, then from `source`, what fits in one request; one may stay waiting."""
-    page: list[parts.Listed] = []
-    room = _page_bytes
-    while len(page) < parts_per_request_max:
-        if not waiting:
-            waiting.extend(itertools.islice(source, 1))
-        if not waiting:
-            break
-        room -= _part_bytes + short_id_bytes * len(waiting[0].ids)
-        if room < 0:
-            break
-        page.append(waiting.popleft())
-    return page
-
-
-def _chosen(ids: Sequence[RecordId], shorts: Sequence[bytes], wanted: bytes) -> list[RecordId]:
-    """Return the ids of a part whose short ids are wanted.
-
-    Raises `_Ended` if one was not offered, or is wanted twice.
-    """
-    try:
-        chosen = parts.split_short_ids(wanted)
-    except MalformedMessage as error:
-        raise _Ended(str(error)) from None
-    left = set(chosen)
-    if len(left) < len(chosen) or not left <= set(shorts):
-        raise _Ended("wants an id that was not offered")
-    return [id_ for id_, short in zip(ids, shorts, strict=True) if short in left]

@@ -1,8 +1,8 @@
 """What two nodes say to each other to find out which records either of them lacks.
 
-Requests come from the initiator, answers from the responder; each fits in one message. Only an
-`ExactAnswer` has a tail: the records that the initiator lacks, framed. `docs/manifests.md` shows
-the course of an exchange.
+Requests come from the initiator, answers from the responder; each fits in one message. Only
+`FiltersAnswer` and `ExactAnswer` have a tail: the records that the initiator lacks, framed.
+`docs/manifests.md` shows the course of an exchange.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from p2p.codec import MalformedMessage, Message, unpack
 from p2p.envelope import RecordId
-from p2p.manifest import MonthKey, SegmentKey, key_bytes, leaf_bits_stored
+from p2p.manifest import Digest, MonthKey, SegmentKey, key_bytes, leaf_bits_stored
 from p2p.store import Ingested, View
 
 store_id_bytes = 8
@@ -23,19 +23,28 @@ ping_digest_bytes = 12
 salt_bytes = 16
 short_id_bytes = 8
 
-leaves_per_segment = 1 << leaf_bits_stored
 leaf_digest_bytes = 8
 leaf_count_bytes = 4
 leaf_entry_bytes = leaf_digest_bytes + leaf_count_bytes
-leaf_table_bytes = leaves_per_segment * leaf_entry_bytes
-
-segments_per_request_max = 21
-"""As many as the answer has room for the leaves of."""
+leaves_per_answer_max = 5120
+cuts_per_request_max = 1024
+"""The leaves of as many parts as an answer has room for."""
 
 part_bits_max = 56
 """Deep enough that no one can craft ids that share so many bits by the thousand."""
 
 parts_per_request_max = 4096
+
+hashing = 4
+"""How a filter's bits follow from ids: by pybloom-live's version 4."""
+
+filter_ids_max = 16_384
+error_rate_min = 2.0**-32
+error_rate_max = 0.5
+filters_per_request_max = 1024
+
+records_per_answer_max = 4096
+"""After this many records to send, an answer ends with the part that it has come to."""
 
 push_records_max = 2048
 push_bytes_max = 4 * 1024 * 1024
@@ -56,8 +65,9 @@ SegmentName = Annotated[SegmentKey, Meta(min_length=key_bytes, max_length=key_by
 ShortIds = Annotated[bytes, Meta(max_length=65_536)]
 """Salted short ids of 8 bytes, one after the other."""
 
-LeafTable = Annotated[bytes, Meta(min_length=leaf_table_bytes, max_length=leaf_table_bytes)]
-"""For each of a segment's 256 leaves: 8 bytes of its salted digest, 4 of its count, big-endian."""
+LeafDigest = Annotated[bytes, Meta(min_length=leaf_digest_bytes, max_length=leaf_digest_bytes)]
+LeafTable = Annotated[bytes, Meta(max_length=leaf_entry_bytes << leaf_bits_stored)]
+"""For each leaf of a part: 8 bytes of its salted digest, 4 of its count, big-endian."""
 
 
 class Snapshot(Message, frozen=True):
@@ -147,20 +157,84 @@ class SegmentsAnswer(Message, frozen=True, tag=1):
     """Where to go on from, if there was no room for the whole range."""
 
 
+class Cut(Message, frozen=True):
+    """A part, and by how many more bits of the ids to cut it into leaves.
+
+    The sums of leaves of 8 bits are kept; a cut does not go past those and below them at once.
+    """
+
+    part: Part
+    bits: Annotated[int, Meta(ge=1, le=leaf_bits_stored)]
+
+
 class LeavesRequest(Message, frozen=True, tag=2):
-    """How do the leaves of these segments look to you?"""
+    """How do the leaves of these parts look to you?"""
 
     at: Snapshot
     salt: Salt
-    segments: Annotated[
-        tuple[SegmentName, ...], Meta(min_length=1, max_length=segments_per_request_max)
-    ]
+    cuts: Annotated[tuple[Cut, ...], Meta(min_length=1, max_length=cuts_per_request_max)]
+    """At most `leaves_per_answer_max` leaves in all."""
 
 
 class LeavesAnswer(Message, frozen=True, tag=2):
-    """The leaves of each segment asked for, in that order."""
+    """The leaves of the first parts; the others are to be asked about again."""
 
-    tables: Annotated[tuple[LeafTable, ...], Meta(max_length=segments_per_request_max)]
+    tables: Annotated[tuple[LeafTable, ...], Meta(max_length=cuts_per_request_max)]
+
+
+class Filter(Message, frozen=True):
+    """A set of ids as a Bloom filter, under the salt of the request; see `filters`."""
+
+    n: Annotated[int, Meta(ge=1, le=filter_ids_max)]
+    """How many ids are in it."""
+    error_rate: Annotated[float, Meta(ge=error_rate_min, le=error_rate_max)]
+    """How many of the ids that are not in it seem to be."""
+    bits: Annotated[bytes, Meta(max_length=65_536)]
+
+
+class PartFilter(Message, frozen=True):
+    """Every id that the initiator knows of one part, in a filter."""
+
+    part: Part
+    filter: Filter
+
+
+class FiltersRequest(Message, frozen=True, tag=4):
+    """These ids I know: send the records that I lack for certain."""
+
+    hashing: Annotated[int, Meta(ge=0, lt=2**16)]
+    """How the bits follow from the ids; a responder that does not know it answers about no part."""
+    at: Snapshot
+    salt: Salt
+    filters: Annotated[
+        tuple[PartFilter, ...], Meta(min_length=1, max_length=filters_per_request_max)
+    ]
+
+
+class PartAnswer(Message, frozen=True):
+    """What the responder knows of one part, for the initiator to check what it has then."""
+
+    count: Count
+    digest: LeafDigest
+    """Salted, as those of leaves."""
+    records: Count
+    """How many ids the initiator lacks for certain."""
+    filter: Filter | None
+    """Every id that the responder knows; left out if by the counts it lacks none."""
+
+    def sums_up(self, digest: Digest, salt: bytes) -> bool:
+        """Tell whether this is what the responder knows of the part."""
+        return (digest.count, digest.short(leaf_digest_bytes, salt)) == (self.count, self.digest)
+
+
+class FiltersAnswer(Message, frozen=True, tag=4):
+    """Answers for the first parts; the others are to be asked about again.
+
+    If there are none, the initiator goes on with lists. The records that it lacks follow, less
+    those refused here.
+    """
+
+    parts: Annotated[tuple[PartAnswer, ...], Meta(max_length=filters_per_request_max)]
 
 
 class PartIds(Message, frozen=True):
@@ -229,8 +303,8 @@ class Receipt(Message, frozen=True):
         return [id_ for index, id_ in enumerate(ids) if index not in refused]
 
 
-Request: TypeAlias = SegmentsRequest | LeavesRequest | ExactRequest
-Answer: TypeAlias = SegmentsAnswer | LeavesAnswer | ExactAnswer | Stale
+Request: TypeAlias = SegmentsRequest | LeavesRequest | FiltersRequest | ExactRequest
+Answer: TypeAlias = SegmentsAnswer | LeavesAnswer | FiltersAnswer | ExactAnswer | Stale
 
 
 def unpack_request(data: bytes) -> Request:

@@ -1,6 +1,7 @@
-"""Parts of segments: which ids they hold, how they are cut smaller, and their salted short names.
+"""Parts of segments: which ids they hold, how they are cut smaller, and what stands for them.
 
-Salts are fresh for every request, so names that collide once do not collide again.
+That is a salted digest, a filter, or a list of salted short names. Salts are fresh for every
+request, so what collides once does not collide again.
 """
 
 import dataclasses
@@ -11,7 +12,10 @@ from p2p.codec import MalformedMessage
 from p2p.envelope import RecordId
 from p2p.manifest import Digest, leaf_bits_stored
 from p2p.reconcile.messages import (
+    Cut,
     Part,
+    error_rate_max,
+    error_rate_min,
     leaf_count_bytes,
     leaf_digest_bytes,
     part_bits_max,
@@ -19,21 +23,43 @@ from p2p.reconcile.messages import (
 )
 from p2p.store import View
 
+filter_ids_aim = 256
+"""Parts are cut into leaves of about this many ids or half as many: smaller ones would cost more in
+digests, larger ones more in filters, where one record of a thousand differs."""
+
+error_rate_of_a_leaf = 0.03
+"""How many of the filters are to hide a record."""
+
 part_ids_aim = 2048
-"""Parts are cut so that they probably hold at most this many ids."""
+"""Parts to be listed are cut so that they probably hold at most this many ids."""
 
 part_ids_max = 4096
 """What a list in one request holds at most."""
 
+page_ids_max = 1024
+"""What is read from a store at a time: enough to make up for the price of a query."""
+
+_id_bytes = 32
 _claim_bits_max = 16  # a peer's claim about a count costs us at most 65,536 parts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Told:
+    """What filters have told of a part that has to be listed all the same."""
+
+    lacking: int | None
+    """How many of our ids the peer's filter did not hold, if it has sent one."""
+    withheld: int
+    """How many ids it has announced whose records it does not hold."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Listed:
-    """A part and all ids known of it, ascending."""
+    """A part and all ids known of it."""
 
     part: Part
     ids: Sequence[RecordId]
+    told: Told | None = None
 
 
 class PartTooLarge(ValueError):
@@ -62,8 +88,52 @@ def leaf_table(leaves: Iterable[Digest], salt: bytes) -> bytes:
     )
 
 
+def error_rate(expected: int) -> float:
+    """Return the error rate of a filter that is asked about `expected` ids that are not in it."""
+    rate = error_rate_of_a_leaf / max(1, expected)
+    return min(error_rate_max, max(error_rate_min, rate))
+
+
+def into_leaves(part: Part, count: int) -> Cut:
+    """Return the cut of a part of `count` ids into leaves of about `filter_ids_aim`.
+
+    Raises `PartTooLarge` if it would come to more than `part_bits_max`.
+    """
+    stored = leaf_bits_stored - part.bits
+    bits = min(((count - 1) // filter_ids_aim).bit_length(), leaf_bits_stored)
+    bits = min(bits, stored) if stored > 0 else bits
+    _check_bits(part, bits)
+    return Cut(part, bits)
+
+
+def sums(view: View, cut_: Cut) -> list[Digest]:
+    """Sum up each leaf of a part. Raises `MalformedMessage` if there is no such cut."""
+    part, bits = check(cut_.part), cut_.part.bits + cut_.bits
+    if bits > part_bits_max or part.bits < leaf_bits_stored < bits:
+        raise MalformedMessage(f"a part of {part.bits} bits cut by {cut_.bits} more")
+    width = 1 << max(0, leaf_bits_stored - bits)
+    if bits <= leaf_bits_stored:
+        stored = view.leaves(part.segment)
+        first = part.leaf << cut_.bits
+        return [
+            sum(stored[leaf * width : (leaf + 1) * width], Digest())
+            for leaf in range(first, first + (1 << cut_.bits))
+        ]
+    leaves: list[list[RecordId]] = [[] for _ in range(1 << cut_.bits)]
+    for id_ in ids_of(view, part):
+        leaves[prefix(id_, bits) - (part.leaf << cut_.bits)].append(id_)
+    return [Digest.of(ids) for ids in leaves]
+
+
+def check(part: Part) -> Part:
+    """Raise `MalformedMessage` if there is no such part."""
+    if part.leaf >> part.bits:
+        raise MalformedMessage(f"leaf {part.leaf} does not fit in {part.bits} bits")
+    return part
+
+
 def bits_to_cut(count: int) -> int:
-    """Return by how many bits to cut a part of `count` ids, at least 1, to reach `part_ids_aim`."""
+    """Return by how many bits to cut a part of `count` ids to reach `part_ids_aim`."""
     return min(((count - 1) // part_ids_aim).bit_length(), _claim_bits_max)
 
 
@@ -72,11 +142,15 @@ def cut(part: Part, bits: int) -> Iterator[Part]:
 
     Raises `PartTooLarge` if it would come to more than `part_bits_max`.
     """
-    if part.bits + bits > part_bits_max:
-        raise PartTooLarge(f"too many ids share their first {part.bits} bits")
+    _check_bits(part, bits)
     first = part.leaf << bits
     for leaf in range(first, first + (1 << bits)):
         yield Part(part.segment, part.bits + bits, leaf)
+
+
+def _check_bits(part: Part, more: int) -> None:
+    if part.bits + more > part_bits_max:
+        raise PartTooLarge(f"too many ids share their first {part.bits} bits")
 
 
 def fitting(view: View, part: Part) -> Iterator[Listed]:
@@ -84,7 +158,7 @@ def fitting(view: View, part: Part) -> Iterator[Listed]:
 
     Raises `PartTooLarge` if no part is small enough.
     """
-    ids = [id_ for leaf in stored_leaves(view, part) for id_ in within(part, leaf)]
+    ids = ids_of(view, part)
     if len(ids) <= part_ids_max:
         yield Listed(part, ids)
     else:
@@ -92,22 +166,32 @@ def fitting(view: View, part: Part) -> Iterator[Listed]:
             yield from fitting(view, piece)
 
 
-def stored_leaves(view: View, part: Part) -> Iterator[Sequence[RecordId]]:
-    """Read the stored leaves that a part is made of, or is `within`, one at a time."""
-    below = leaf_bits_stored - part.bits
-    if below <= 0:
-        yield view.ids(part.segment, part.leaf >> -below)
-        return
-    leaves = view.leaves(part.segment)
-    for leaf in range(part.leaf << below, (part.leaf + 1) << below):
-        if leaves[leaf].count:
-            yield view.ids(part.segment, leaf)
+def split(listed: Listed, bits: int) -> list[Listed]:
+    """Cut a listed part by so many more bits. Raises `PartTooLarge` as `cut` does."""
+    first = listed.part.leaf << bits
+    ids: list[list[RecordId]] = [[] for _ in range(1 << bits)]
+    for id_ in listed.ids:
+        ids[prefix(id_, listed.part.bits + bits) - first].append(id_)
+    return [Listed(piece, ids[piece.leaf - first]) for piece in cut(listed.part, bits)]
 
 
-def within(part: Part, ids: Sequence[RecordId]) -> Sequence[RecordId]:
-    """Return those ids of one of a part's stored leaves that belong to the part."""
-    if part.bits <= leaf_bits_stored:
-        return ids
-    shift = part_bits_max - part.bits
-    size = part_bits_max // 8
-    return [id_ for id_ in ids if int.from_bytes(id_[:size], "big") >> shift == part.leaf]
+def ids_of(view: View, part: Part) -> list[RecordId]:
+    """List all ids of a part, ascending."""
+    return [id_ for page in pages(view, part) for id_ in page]
+
+
+def pages(view: View, part: Part) -> Iterator[Sequence[RecordId]]:
+    """Read the ids of a part, ascending, `page_ids_max` at a time."""
+    rest_bits = 8 * _id_bytes - part.bits
+    first = (part.leaf << rest_bits).to_bytes(_id_bytes, "big")
+    last = (((part.leaf + 1) << rest_bits) - 1).to_bytes(_id_bytes, "big")
+    while page := view.ids(part.segment, first, last, page_ids_max):
+        yield page
+        if len(page) < page_ids_max:
+            return
+        first = page[-1] + bytes(1)  # comes next in the order of bytes
+
+
+def prefix(id_: RecordId, bits: int) -> int:
+    """Return the first bits of an id, `part_bits_max` at most, as a number."""
+    return int.from_bytes(id_[: part_bits_max // 8], "big") >> (part_bits_max - bits)

@@ -6,15 +6,19 @@ from msgspec import msgpack
 
 from p2p.codec import MalformedMessage, message_bytes_max, pack
 from p2p.envelope import RecordId
-from p2p.manifest import MonthKey
-from p2p.reconcile import parts
+from p2p.manifest import Digest, MonthKey, leaf_bits_stored
+from p2p.reconcile import filters, parts
 from p2p.reconcile.messages import (
     ExactAnswer,
     ExactRequest,
+    FiltersAnswer,
+    FiltersRequest,
     LeavesAnswer,
     LeavesRequest,
     MonthSegments,
-    PartIds,
+    Part,
+    PartAnswer,
+    PartFilter,
     SegmentDigest,
     SegmentsAnswer,
     SegmentsRequest,
@@ -22,16 +26,17 @@ from p2p.reconcile.messages import (
     Stale,
     Wanted,
     digest_bytes,
+    hashing,
+    leaf_digest_bytes,
+    leaves_per_answer_max,
     ping,
+    records_per_answer_max,
     unpack_request,
 )
 from p2p.store import Store, View
 
 ids_per_answer_max = 16_384
-"""A responder looks at about this many of its ids for one `ExactRequest`."""
-
-records_per_answer_max = 4096
-"""After this many records to send, an answer ends with the part it has come to."""
+"""A responder looks at about this many of its ids for one request."""
 
 _header_bytes_max = 128
 
@@ -60,9 +65,14 @@ class Responder:
         if isinstance(message, SegmentsRequest):
             return Reply(pack(_segments(view, message)))
         if isinstance(message, LeavesRequest):
-            return Reply(pack(_leaves(view, message)))
-        answer, records = self._exact(view, message)
-        return Reply(pack(answer), tuple(records))
+            return Reply(pack(_leaves(view, message, self._ids_per_answer)))
+        reading = _Reading(view, self._ids_per_answer)
+        answer = (
+            _filters(reading, message)
+            if isinstance(message, FiltersRequest)
+            else _exact(reading, message)
+        )
+        return Reply(pack(answer), tuple(reading.records))
 
     def _view(self, at: Snapshot | None) -> View | None:
         if at is None:
@@ -74,27 +84,78 @@ class Responder:
         except ValueError:
             return None
 
-    def _exact(self, view: View, request: ExactRequest) -> tuple[ExactAnswer, list[RecordId]]:
-        """Compare lists of ids, part by part, until enough was read or is to be sent."""
-        wanted: list[Wanted] = []
-        records: list[RecordId] = []
-        done = read = 0
-        for listed in request.parts:
-            if read >= self._ids_per_answer or len(records) >= records_per_answer_max:
-                break
-            theirs = _short_ids_of(listed)
-            ours: list[RecordId] = []
-            for leaf in parts.stored_leaves(view, listed.part):
-                read += len(leaf)
-                ours += parts.within(listed.part, leaf)
-                if len(ours) > self._ids_per_answer:
-                    return ExactAnswer(done, tuple(wanted), len(records)), records
-            names = parts.short_ids(ours, request.salt)
-            records += [id_ for id_, name in zip(ours, names, strict=True) if name not in theirs]
-            if lacking := theirs.difference(names):
-                wanted.append(Wanted(done, b"".join(sorted(lacking))))
-            done += 1
-        return ExactAnswer(done, tuple(wanted), len(records)), records
+
+@dataclasses.dataclass(slots=True)
+class _Reading:
+    """What is read for one answer, and the records to send after it."""
+
+    view: View
+    ids_max: int
+    read: int = 0
+    records: list[RecordId] = dataclasses.field(default_factory=list)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the answer is to end here."""
+        return self.read >= self.ids_max or len(self.records) >= records_per_answer_max
+
+    def ids(self, part: Part, ids_max: int) -> list[RecordId] | None:
+        """List a part; None if it has too many ids."""
+        ids: list[RecordId] = []
+        for page in parts.pages(self.view, parts.check(part)):
+            self.read += len(page)
+            ids += page
+            if len(ids) > ids_max:
+                return None
+        return ids
+
+
+def _filters(reading: _Reading, request: FiltersRequest) -> FiltersAnswer:
+    """Find what each filter lacks, part by part, until enough was read, or the answer is full."""
+    answers: list[PartAnswer] = []
+    room = message_bytes_max - _header_bytes_max
+    for asked in request.filters if request.hashing == hashing else ():
+        ours = None if reading.is_enough else reading.ids(asked.part, parts.part_ids_max)
+        if ours is None:
+            break
+        answer, lacking = _part_answer(asked, ours, request.salt)
+        room -= len(msgpack.encode(answer))
+        if room < 0:
+            break
+        answers.append(answer)
+        reading.records += lacking
+    return FiltersAnswer(tuple(answers))
+
+
+def _part_answer(
+    asked: PartFilter, ours: list[RecordId], salt: bytes
+) -> tuple[PartAnswer, list[RecordId]]:
+    lacking = filters.missing(asked.filter, ours, salt)
+    surplus = asked.filter.n + len(lacking) - len(ours)
+    back = filters.build(ours, salt, parts.error_rate(surplus)) if surplus > 0 else None
+    digest = Digest.of(ours).short(leaf_digest_bytes, salt)
+    return PartAnswer(len(ours), digest, len(lacking), back), lacking
+
+
+def _exact(reading: _Reading, request: ExactRequest) -> ExactAnswer:
+    """Compare lists of ids, part by part, until enough was read or is to be sent."""
+    wanted: list[Wanted] = []
+    done = 0
+    for listed in request.parts:
+        if reading.is_enough:
+            break
+        theirs = set(parts.split_short_ids(listed.ids))
+        ours = reading.ids(listed.part, reading.ids_max)
+        if ours is None:
+            break
+        names = parts.short_ids(ours, request.salt)
+        reading.records += [
+            id_ for id_, name in zip(ours, names, strict=True) if name not in theirs
+        ]
+        if lacking := theirs.difference(names):
+            wanted.append(Wanted(done, b"".join(sorted(lacking))))
+        done += 1
+    return ExactAnswer(done, tuple(wanted), len(reading.records))
 
 
 def _segments(view: View, request: SegmentsRequest) -> SegmentsAnswer:
@@ -124,14 +185,18 @@ def _segment_digests(view: View, month: MonthKey) -> tuple[SegmentDigest, ...]:
     )
 
 
-def _leaves(view: View, request: LeavesRequest) -> LeavesAnswer:
-    return LeavesAnswer(
-        tuple(parts.leaf_table(view.leaves(key), request.salt) for key in request.segments)
-    )
-
-
-def _short_ids_of(listed: PartIds) -> set[bytes]:
-    part, ids = listed.part, listed.ids
-    if part.leaf >> part.bits:
-        raise MalformedMessage(f"leaf {part.leaf} does not fit in {part.bits} bits")
-    return set(parts.split_short_ids(ids))
+def _leaves(view: View, request: LeavesRequest, ids_max: int) -> LeavesAnswer:
+    """Sum up the leaves of each part, until enough ids were read for those that are not kept."""
+    leaves = sum(1 << cut.bits for cut in request.cuts)
+    if leaves > leaves_per_answer_max:
+        raise MalformedMessage(f"{leaves} leaves asked for; the limit is {leaves_per_answer_max}")
+    tables: list[bytes] = []
+    read = 0
+    for cut in request.cuts:
+        sums = parts.sums(view, cut)
+        tables.append(parts.leaf_table(sums, request.salt))
+        if cut.part.bits >= leaf_bits_stored:
+            read += sum(leaf.count for leaf in sums)
+        if read >= ids_max:
+            break
+    return LeavesAnswer(tuple(tables))

@@ -37,11 +37,16 @@ class Outcome:
     reason: str = ""
     """Why the exchange ended early, if it did."""
     phases: int = 0
-    """How many of the stages it needed after the root: segments, leaves, exact, push."""
+    """How many of the stages it needed after the root: segments, leaves (twice where a segment is
+    very large), filters, exact, push."""
     requests: int = 0
     """Messages asked, pages counted."""
     message_bytes: int = 0
     """Size of all requests, answers and receipts; records are not counted."""
+    filters: int = 0
+    """Filters sent, by either side."""
+    false_positives: int = 0
+    """Records that a filter hid, and a list brought to light."""
     exact_lists: int = 0
     """How many parts were compared id by id."""
     offered: int = 0
@@ -52,6 +57,8 @@ class Outcome:
     """Records that the peer receipted."""
     refused: int = 0
     """Records that the peer refused in a receipt."""
+    is_audit: bool = False
+    """Whether only a few leaves were compared, by lists."""
 
     @property
     def withheld(self) -> int:
@@ -67,7 +74,7 @@ class Outcome:
         refused nothing, and the receipts refused nothing since. A peer that has ever refused a
         record gives its proof when the digests of what is held come to be equal.
         """
-        if self.peer is None or self.refused:
+        if self.peer is None or self.refused or self.is_audit:
             return False
         return self.complete and self.peer.refuses_nothing
 

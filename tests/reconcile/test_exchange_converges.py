@@ -1,80 +1,206 @@
 """Whatever two stores know, exchanges leave both with all of it, and move nothing twice."""
 
+import contextlib
 import random
+from collections import Counter
 from collections.abc import Sequence
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from p2p.codec import message_bytes_max, pack
 from p2p.envelope import Record, RecordId, RecordRefused, record_id
 from p2p.kinds import Kind, Kinds
 from p2p.manifest import SegmentKey
-from p2p.reconcile import Ask, Initiator, Push, Responder, initiator, ping
+from p2p.reconcile import Ask, Initiator, Push, Responder, initiator, parts, ping, responder
 from p2p.reconcile.messages import (
     ExactAnswer,
     ExactRequest,
+    FiltersRequest,
+    LeavesAnswer,
     LeavesRequest,
     SegmentsAnswer,
     SegmentsRequest,
 )
-from tests.reconcile.peers import Course, Cut, IndexedView, Peer, exchange, make, names_that_collide
+from tests.reconcile.peers import (
+    IndexedView,
+    Peer,
+    differing,
+    exchange,
+    filter_pages,
+    filters_in,
+    filters_that_err,
+    hidden_by_filters,
+    make,
+    names_that_collide,
+    pairs,
+    rngs,
+)
 
-rngs = st.integers(0, 2**32).map(random.Random)
-
-
-@st.composite
-def pairs(draw: st.DrawFn, shared_max: int = 500, own_max: int = 150) -> tuple[Peer, Peer]:
-    """Two stores that share some records and have some of their own."""
-    segments = draw(st.sampled_from([1, 2, 3, 40]))
-    shared = draw(st.integers(0, shared_max))
-    ours, theirs = draw(st.integers(0, own_max)), draw(st.integers(0, own_max))
-    chosen = draw(rngs).sample(range(8000), shared + ours + theirs)
-    records = [make(serial, segments) for serial in chosen]
-    return Peer(1, records[: ours + shared]), Peer(2, records[ours:])
-
-
-def differing(shared: int, ours: int, theirs: int, segments: int) -> tuple[Peer, Peer]:
-    """Two stores of so many shared and own records, spread over so many segments."""
-    records = [make(serial, segments) for serial in range(shared + ours + theirs)]
-    return Peer(1, records[: ours + shared]), Peer(2, records[ours:])
+phases_max = 6
+"""Of an exchange, after the root."""
 
 
-@given(pairs(shared_max=2000, own_max=300), rngs)
-@settings(max_examples=15, deadline=None)
-def test_one_exchange_leaves_both_with_the_union_and_moves_only_what_was_lacking(
-    pair: tuple[Peer, Peer], rng: random.Random
-) -> None:
+def law_of_one_exchange(count: Counter[str], pair: tuple[Peer, Peer], rng: random.Random) -> None:
+    """Without collisions, one exchange moves what was lacking and nothing else."""
     ours, theirs = pair
+    mine, others = ours.view(), theirs.view()
     had, they_had = ours.known, theirs.known
     seen = exchange(ours, theirs, rng)
     assert ours.known == theirs.known == had | they_had
     assert sorted(seen.given) == sorted(had - they_had)
     assert sorted(seen.taken) == sorted(they_had - had)
-    assert seen.outcome.complete
-    assert seen.outcome.proves_copies
-    assert seen.outcome.phases <= 4
-    assert (seen.outcome.given, seen.outcome.taken) == (len(seen.given), len(seen.taken))
-    assert seen.outcome.withheld == 0
+    outcome = seen.outcome
+    assert outcome.complete
+    assert outcome.proves_copies
+    assert outcome.phases <= phases_max
+    assert (outcome.given, outcome.taken) == (len(seen.given), len(seen.taken))
+    assert outcome.withheld == 0
+    assert outcome.filters == filters_in(seen)
+    assert outcome.false_positives == hidden_by_filters(seen, mine, others)
+    count["filters"] += outcome.filters
+    count["false positives"] += outcome.false_positives
+    count["lists after them"] += bool(outcome.false_positives and seen.used(ExactRequest))
+    count["leaves"] += seen.used(LeavesRequest)
 
 
-def test_a_large_segment_is_compared_by_leaves_and_then_by_lists() -> None:
+@pytest.mark.parametrize("err", [False, True], ids=["filters as asked", "filters that err"])
+def test_one_exchange_leaves_both_with_the_union_and_moves_only_what_was_lacking(err: bool) -> None:
+    count = Counter[str]()
+
+    @given(pairs(shared_max=4000, own_max=1000), rngs)
+    @example(differing(shared=2500, ours=100, theirs=150, segments=3), random.Random(1))
+    @settings(max_examples=12, deadline=None)
+    def law(pair: tuple[Peer, Peer], rng: random.Random) -> None:
+        with filters_that_err() if err else contextlib.nullcontext():
+            law_of_one_exchange(count, pair, rng)
+
+    law()
+    assert count["filters"], "no exchange used a filter"
+    assert count["leaves"], "no exchange used leaves"
+    assert count["lists after them"] or not err, "no filter hid a record until a list showed it"
+
+
+def test_records_hidden_by_names_that_collide_are_found_by_later_exchanges() -> None:
+    count = Counter[str]()
+
+    @given(pairs(shared_max=1500, own_max=150), st.sampled_from([4, 32, 256]), rngs)
+    @example(differing(shared=900, ours=40, theirs=50, segments=3), 4, random.Random(1))
+    @settings(max_examples=15, deadline=None)
+    def law(pair: tuple[Peer, Peer], few: int, rng: random.Random) -> None:
+        ours, theirs = pair
+        union = ours.known | theirs.known
+        with names_that_collide(few), filters_that_err():
+            for _ in range(99):
+                if ping(ours.view()).agrees(ping(theirs.view())):
+                    break
+                had, they_had = ours.known, theirs.known
+                seen = exchange(ours, theirs, rng)
+                assert not they_had & set(seen.given)
+                assert not had & set(seen.taken)
+                assert seen.outcome.complete
+                assert seen.outcome.phases <= phases_max
+                count["filters"] += seen.outcome.filters
+                count["false positives"] += seen.outcome.false_positives
+                count["hidden"] += ours.known != theirs.known
+        assert ours.known == theirs.known == union
+
+    law()
+    assert count["filters"], "no exchange used a filter"
+    assert count["false positives"], "no filter hid a record until a list showed it"
+    assert count["hidden"], "no collision hid a record from an exchange"
+
+
+def test_a_large_segment_is_compared_by_leaves_and_then_by_filters() -> None:
     ours, theirs = differing(shared=2000, ours=3, theirs=4, segments=1)
     seen = exchange(ours, theirs, random.Random(1))
-    assert seen.used(LeavesRequest)
-    assert 1 <= seen.outcome.exact_lists <= 7
+    assert [type(request) for request in seen.requests] == [
+        SegmentsRequest,
+        LeavesRequest,
+        FiltersRequest,
+    ]
+    (leaves,) = (request for request in seen.requests if isinstance(request, LeavesRequest))
+    assert [cut.bits for cut in leaves.cuts] == [3]
+    assert seen.outcome.exact_lists == 0
     assert seen.outcome.phases == 4
-    assert seen.outcome.requests == 3
     assert len(seen.given) == 3
     assert len(seen.taken) == 4
 
 
-def test_a_small_segment_is_compared_by_a_list_at_once() -> None:
-    ours, theirs = differing(shared=200, ours=3, theirs=4, segments=1)
+@pytest.mark.parametrize(
+    ("shared", "kind"),
+    [(13, ExactRequest), (14, FiltersRequest), (508, FiltersRequest), (509, LeavesRequest)],
+)
+def test_the_size_of_a_segment_says_how_it_is_compared(shared: int, kind: type) -> None:
+    ours, theirs = differing(shared=shared, ours=3, theirs=4, segments=1)
     seen = exchange(ours, theirs, random.Random(1))
-    assert not seen.used(LeavesRequest)
-    assert seen.outcome.requests == 2
+    assert type(seen.requests[1]) is kind
+
+
+def test_a_filter_is_sent_back_only_where_the_counts_say_that_something_is_lacking() -> None:
+    for own, filters in ((0, 1), (2, 2)):
+        ours, theirs = differing(shared=200, ours=own, theirs=5, segments=1)
+        seen = exchange(ours, theirs, random.Random(1))
+        assert seen.outcome.filters == filters_in(seen) == filters
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "asked", "back"),
+    [(0, 5, 0.006, None), (5, 0, 0.03, 0.006), (10, 4, 0.03, 0.003), (4, 10, 0.005, 0.0075)],
+)
+def test_a_filter_errs_the_less_the_more_the_other_side_has(
+    own: int, others: int, asked: float, back: float | None
+) -> None:
+    ours, theirs = differing(shared=200, ours=own, theirs=others, segments=1)
+    ((request, answer),) = filter_pages(exchange(ours, theirs, random.Random(1)))
+    assert request.filters[0].filter.error_rate == pytest.approx(asked)
+    sent_back = answer.parts[0].filter
+    assert (sent_back and sent_back.error_rate) == (back and pytest.approx(back))
+
+
+def test_leaves_that_are_still_large_are_cut_once_more() -> None:
+    ours, theirs = differing(shared=3000, ours=3, theirs=4, segments=1)
+    with (
+        mock.patch.object(initiator, "_listed_ids_max", 2),
+        mock.patch.object(initiator, "_filtered_ids_max", 8),
+        mock.patch.object(parts, "filter_ids_aim", 4),
+    ):
+        seen = exchange(ours, theirs, random.Random(1))
+    leaves = [request for request in seen.requests if isinstance(request, LeavesRequest)]
+    assert [request.cuts[0].part.bits for request in leaves] == [0, 8]
+    again_and_push = 2
+    assert seen.outcome.phases == len(set(map(type, seen.requests))) + again_and_push
+    assert ours.known == theirs.known
+
+
+def test_leaves_whose_ids_are_too_many_for_an_answer_are_asked_for_again() -> None:
+    ours, theirs = differing(shared=3000, ours=3, theirs=4, segments=1)
+    with (
+        mock.patch.object(initiator, "_listed_ids_max", 2),
+        mock.patch.object(initiator, "_filtered_ids_max", 8),
+        mock.patch.object(parts, "filter_ids_aim", 4),
+    ):
+        seen = exchange(ours, theirs, random.Random(1), ids_per_answer=20)
+    tables = [len(answer.tables) for answer in seen.answers if isinstance(answer, LeavesAnswer)]
+    assert len(tables) > 3
+    assert max(tables) < 7
+    assert ours.known == theirs.known
+
+
+def test_no_filter_is_sent_twice() -> None:
+    records = [make(n, 80) for n in range(80 * 250)]
+    ours, theirs = Peer(1, records[80:]), Peer(2, records)
+    seen = exchange(ours, theirs, random.Random(1))
+    sent = [
+        each.part
+        for request in seen.requests
+        if isinstance(request, FiltersRequest)
+        for each in request.filters
+    ]
+    assert len(sent) == len(set(sent)) == 80
+    assert ours.known == theirs.known
 
 
 def test_what_the_peer_has_nothing_of_is_pushed_without_asking() -> None:
@@ -85,12 +211,14 @@ def test_what_the_peer_has_nothing_of_is_pushed_without_asking() -> None:
 
 
 def test_ids_are_read_no_faster_than_they_are_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = Peer(1, map(make, range(2500)))
+    ours = Peer(1, map(make, range(4500)))
     read: list[RecordId] = []
     honest = IndexedView.ids
 
-    def counted(view: IndexedView, segment: SegmentKey, leaf: int) -> Sequence[RecordId]:
-        found = honest(view, segment, leaf)
+    def counted(
+        view: IndexedView, segment: SegmentKey, first: bytes, last: bytes, ids_max: int
+    ) -> Sequence[RecordId]:
+        found = honest(view, segment, first, last, ids_max)
         read.extend(found)
         return found
 
@@ -102,7 +230,7 @@ def test_ids_are_read_no_faster_than_they_are_pushed(monkeypatch: pytest.MonkeyP
     step = machine.next()
     assert isinstance(step, Push)
     assert len(step.ids) == 2048
-    assert len(read) < 2048 + 50
+    assert len(read) <= 2048 + parts.page_ids_max
 
 
 def test_a_newcomer_takes_a_large_store_a_few_thousand_records_at_a_time() -> None:
@@ -134,24 +262,6 @@ def test_equal_stores_agree_by_their_pings_and_exchange_no_more(
     assert not seen.taken
 
 
-@given(pairs(shared_max=400, own_max=40), rngs)
-@settings(max_examples=15, deadline=None)
-def test_records_hidden_by_names_that_collide_are_found_by_later_exchanges(
-    pair: tuple[Peer, Peer], rng: random.Random
-) -> None:
-    ours, theirs = pair
-    union = ours.known | theirs.known
-    with names_that_collide():
-        for _ in range(64):
-            if ping(ours.view()).agrees(ping(theirs.view())):
-                break
-            had, they_had = ours.known, theirs.known
-            seen = exchange(ours, theirs, rng)
-            assert not they_had & set(seen.given)
-            assert not had & set(seen.taken)
-    assert ours.known == theirs.known == union
-
-
 def test_a_collision_hides_a_record_from_one_exchange() -> None:
     ours, theirs = differing(shared=100, ours=100, theirs=100, segments=1)
     with names_that_collide():
@@ -159,81 +269,6 @@ def test_a_collision_hides_a_record_from_one_exchange() -> None:
     assert seen.outcome.complete
     assert ours.known != theirs.known
     assert not ping(ours.view()).agrees(ping(theirs.view()))
-
-
-@given(pairs(), st.integers(0, 12), rngs)
-@settings(max_examples=25, deadline=None)
-def test_after_a_cut_at_any_message_the_next_exchange_converges(
-    pair: tuple[Peer, Peer], cut_at: int, rng: random.Random
-) -> None:
-    ours, theirs = pair
-    had, they_had = ours.known, theirs.known
-
-    def cut(step: int) -> None:
-        if step == cut_at:
-            raise Cut
-
-    course = Course(ours, theirs, rng, before=cut)
-    try:
-        course.run()
-    except Cut:
-        assert not course.seen.outcome.complete
-    assert ours.known >= had
-    assert theirs.known >= they_had
-    exchange(ours, theirs, rng)
-    assert ours.known == theirs.known == had | they_had
-
-
-@given(pairs(), st.booleans(), rngs)
-@settings(max_examples=12, deadline=None)
-def test_records_that_arrive_meanwhile_do_no_harm(
-    pair: tuple[Peer, Peer], same: bool, rng: random.Random
-) -> None:
-    ours, theirs = pair
-    union = ours.known | theirs.known
-    segments = rng.choice([1, 3])
-
-    def produce(step: int) -> None:
-        first = 20_000 + 100 * step
-        ours.ingest([make(first + i, segments) for i in range(5)], 0)
-        their_first = first if same else first + 3
-        theirs.ingest([make(their_first + i, segments) for i in range(8)], 0)
-
-    held_then = ours.known
-    seen = exchange(ours, theirs, rng, before=produce)
-    assert ours.known >= union
-    assert theirs.known >= union
-    assert not {record_id(make(serial)) for serial in range(20_000, 30_000)} & set(seen.given)
-    assert seen.outcome.proves_copies
-    assert theirs.known >= held_then
-    exchange(theirs, ours, rng)
-    assert ours.known == theirs.known
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]]]:
-    """A connected graph: its number of nodes, and its edges in the order of their exchanges."""
-    nodes = draw(st.integers(2, 6))
-    edges = [(node, draw(st.integers(0, node - 1))) for node in range(1, nodes)]
-    more = st.tuples(st.integers(0, nodes - 1), st.integers(0, nodes - 1))
-    edges += [(a, b) for a, b in draw(st.lists(more, max_size=3)) if a != b]
-    return nodes, draw(st.permutations(edges))
-
-
-@given(graphs(), rngs)
-@settings(max_examples=12, deadline=None)
-def test_stores_on_a_connected_graph_converge_in_as_many_rounds_as_its_longest_path(
-    graph: tuple[int, list[tuple[int, int]]], rng: random.Random
-) -> None:
-    nodes, edges = graph
-    peers = [Peer(node) for node in range(nodes)]
-    for serial in range(60):
-        rng.choice(peers).ingest([make(serial, 5)], 0)
-    for _ in range(nodes - 1):
-        for one, other in edges:
-            exchange(peers[one], peers[other], rng)
-    assert {len(peer.known) for peer in peers} == {60}
-    assert len({ping(peer.view()).known for peer in peers}) == 1
 
 
 def month_by_month(months: int) -> list[bytes]:
@@ -269,9 +304,10 @@ def test_small_pages_and_small_answers_move_the_same_records(
     had, they_had = ours.known, theirs.known
     with (
         mock.patch.object(initiator, "_months_per_page", 2),
-        mock.patch.object(initiator, "_page_bytes", 40_000),
+        mock.patch.object(initiator, "_page_bytes", 34_000),
         mock.patch.object(initiator, "push_records_max", 7),
-        mock.patch.object(initiator, "segments_per_request_max", 1),
+        mock.patch.object(initiator, "cuts_per_request_max", 1),
+        mock.patch.object(initiator, "filters_per_request_max", 2),
     ):
         seen = exchange(ours, theirs, rng, ids_per_answer=100)
     assert seen.outcome.complete
@@ -280,13 +316,45 @@ def test_small_pages_and_small_answers_move_the_same_records(
     assert ours.known == theirs.known
 
 
+@pytest.mark.parametrize("filters_max", [2, 1024])
+def test_a_request_ends_where_its_message_is_full(filters_max: int) -> None:
+    ours, theirs = differing(shared=2000, ours=100, theirs=100, segments=20)
+    room = 1000
+    with (
+        filters_that_err(),
+        mock.patch.object(initiator, "_page_bytes", room),
+        mock.patch.object(initiator, "filters_per_request_max", filters_max),
+    ):
+        seen = exchange(ours, theirs, random.Random(1))
+    assert seen.used(ExactRequest)
+    assert max(len(pack(request)) for request in seen.requests) < room + 128
+    counts = [len(request.filters) for request, _ in filter_pages(seen)]
+    assert sum(counts) == 20
+    assert len(counts) > 1
+    assert max(counts) <= filters_max
+    assert ours.known == theirs.known
+
+
+def test_an_answer_about_filters_ends_where_its_message_is_full() -> None:
+    ours, theirs = differing(shared=2000, ours=100, theirs=100, segments=20)
+    room = 1500
+    with mock.patch.object(responder, "_header_bytes_max", message_bytes_max - room):
+        seen = exchange(ours, theirs, random.Random(1))
+    answers = [answer for _, answer in filter_pages(seen)]
+    assert sum(len(answer.parts) for answer in answers) == 20
+    assert len(answers) > 2
+    assert max(len(pack(answer)) for answer in answers) < room + 10
+    assert ours.known == theirs.known
+
+
 @pytest.mark.parametrize("ids_per_answer", [30, 2])
 def test_a_part_with_too_many_ids_for_an_answer_is_cut_smaller(ids_per_answer: int) -> None:
-    ours, theirs = differing(shared=200, ours=1, theirs=1, segments=1)
+    ours, theirs = differing(shared=10, ours=1, theirs=200, segments=1)
     seen = exchange(ours, theirs, random.Random(1), ids_per_answer=ids_per_answer)
     assert any(isinstance(answer, ExactAnswer) and answer.done == 0 for answer in seen.answers)
     assert ours.known == theirs.known
-    assert len(seen.given) == len(seen.taken) == 1
+    assert len(seen.given) == 1
+    assert len(seen.taken) == 200
 
 
 def test_a_part_that_cannot_be_cut_smaller_ends_the_exchange() -> None:
@@ -344,6 +412,20 @@ def test_a_refused_record_has_nothing_to_give_and_ends_nothing() -> None:
     seen = exchange(theirs, ours, random.Random(1))
     assert seen.outcome.complete
     assert seen.outcome.withheld == 1
+
+
+def test_records_that_the_peer_has_refused_are_no_false_positives() -> None:
+    records = [make(serial) for serial in range(130)]
+    bad = [record_id(data) for data in records[100:110]]
+    for seed in range(5):
+        ours, theirs = Peer(1, records[:100]), Peer(2, records, refusing(*bad))
+        mine, others = ours.view(), theirs.view()
+        with filters_that_err():
+            seen = exchange(ours, theirs, random.Random(seed))
+        assert seen.outcome.exact_lists == 1
+        assert seen.outcome.false_positives == hidden_by_filters(seen, mine, others) > 0
+        assert seen.outcome.withheld == len(bad)
+        assert len(seen.taken) == 20
 
 
 def test_a_record_refused_on_arrival_proves_no_copies() -> None:

@@ -1,58 +1,66 @@
 """Nothing that a peer says makes an exchange raise, go on for ever, or grow."""
 
-import contextlib
 import functools
+import math
 import random
-import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pybloom_live import BloomFilter
 
-from p2p.codec import MalformedMessage, Message, pack
-from p2p.envelope import record_id
-from p2p.manifest import MonthKey, SegmentKey, segment_key
-from p2p.reconcile import Ask, Done, Initiator, Ping, Push, Receipt, Responder
+from p2p.codec import Message, canonical, pack
+from p2p.envelope import NoEnvelope, RecordId, record_id, segment_of
+from p2p.manifest import MonthKey
+from p2p.reconcile import (
+    Ask,
+    Done,
+    Initiator,
+    Ping,
+    Push,
+    Receipt,
+    Responder,
+    filters,
+    initiator,
+)
 from p2p.reconcile.messages import (
     Answer,
     ExactAnswer,
-    ExactRequest,
+    Filter,
+    FiltersAnswer,
     LeavesAnswer,
-    LeavesRequest,
-    MonthDigest,
     MonthSegments,
-    Part,
-    PartIds,
+    PartAnswer,
     Refused,
-    Request,
     SegmentDigest,
     SegmentsAnswer,
-    SegmentsRequest,
     Snapshot,
     Stale,
     Wanted,
-    leaf_table_bytes,
-    leaves_per_segment,
+    leaf_digest_bytes,
+    leaf_entry_bytes,
     unpack_answer,
 )
-from p2p.reconcile.responder import ids_per_answer_max
-from tests.reconcile.peers import Course, IndexedView, Peer, exchange, make
+from tests.reconcile.peers import Course, Peer, answer_kind, exchange, filter_pages, make
 
-zero = SegmentKey(bytes(8))
 full_leaf = b"12345678" + b"\xff" * 4
 
 
 @functools.cache
 def _stores() -> tuple[Peer, Peer]:
-    large = [make(serial) for serial in range(300)]
-    small = [make(serial, 2) for serial in range(1001, 1031, 2)]
-    return Peer(1, large[3:] + small[3:]), Peer(2, large[:-3] + small[:-3])
+    large = [make(serial) for serial in range(600)]
+    middle = [make(serial, 3) for serial in range(1001, 1301, 3)]
+    small = [make(serial, 3) for serial in range(1003, 1048, 3)]
+    return (
+        Peer(1, large[3:] + middle[3:] + small[3:]),
+        Peer(2, large[:-3] + middle[:-3] + small[:-3]),
+    )
 
 
 def stores() -> tuple[Peer, Peer]:
-    """Return two stores that differ in a large segment and in a small one."""
+    """Return two stores that differ in a large segment, in a middling one and in a small one."""
     ours, theirs = _stores()
     return ours.copy(), theirs.copy()
 
@@ -77,6 +85,25 @@ def months(*firsts: int) -> tuple[MonthSegments, ...]:
     return tuple(MonthSegments(MonthKey(bytes([first] * 8)), ()) for first in firsts)
 
 
+def answering(**lie: object) -> Callable[[bytes], bytes]:
+    """Return a way to change fields of what is answered about every part."""
+
+    def tamper(data: bytes) -> bytes:
+        answer = unpack_answer(data)
+        if not isinstance(answer, FiltersAnswer):
+            return data
+        return pack(
+            FiltersAnswer(tuple(msgspec.structs.replace(part, **lie) for part in answer.parts))
+        )
+
+    return tamper
+
+
+def sending_back(filter_: Filter) -> Callable[[bytes], bytes]:
+    """Return a way to put this filter in the place of every other."""
+    return answering(filter=filter_)
+
+
 lies = {
     "no message": (lambda _: b"rubbish", "not a"),
     "too many bytes": (lambda _: bytes(70_000), "exceed"),
@@ -92,10 +119,14 @@ lies = {
         lying(SegmentsAnswer, months=months(5), next=MonthKey(bytes(8))),
         "leads nowhere",
     ),
-    "too few leaves": (lying(LeavesAnswer, tables=()), "the leaves of 0 segments, not 1"),
+    "too few leaves": (lying(LeavesAnswer, tables=()), "the leaves of 0 of 1 parts"),
     "too many leaves": (
-        lying(LeavesAnswer, tables=(bytes(leaf_table_bytes),) * 2),
-        "the leaves of 2 segments",
+        lying(LeavesAnswer, tables=(bytes(leaf_entry_bytes),) * 2),
+        "the leaves of 2 of 1 parts",
+    ),
+    "leaves of another cut": (
+        lying(LeavesAnswer, tables=(bytes(leaf_entry_bytes),)),
+        "12 bytes of leaves",
     ),
     "more parts than asked": (lying(ExactAnswer, done=4096), "an answer about 4096 of"),
     "no part, but records": (lying(ExactAnswer, done=0, wanted=(), records=5), "about 0 of"),
@@ -106,18 +137,145 @@ lies = {
     ),
     "wants not offered": (lying(ExactAnswer, wanted=(Wanted(0, b"12345678"),)), "not offered"),
     "wants cut off": (lying(ExactAnswer, wanted=(Wanted(0, b"1234567"),)), "7 bytes of short ids"),
+    "more parts than filters": (
+        lying(FiltersAnswer, parts=(PartAnswer(1, bytes(8), 0, None),) * 9),
+        "an answer about 9 of 1 parts",
+    ),
+    "records without end": (
+        lying(FiltersAnswer, parts=(PartAnswer(1, bytes(8), 2**32 - 1, None),)),
+        "4294967295 records after filters; the limit is 4608",
+    ),
+    "a filter of another length": (
+        sending_back(Filter(100, 0.01, bytes(7))),
+        "a filter of 7 bytes, where 100 ids at 0.01 take 959 bits",
+    ),
+    "a filter longer than it says": (sending_back(Filter(1, 0.5, bytes(65_000))), "65000 bytes"),
+    "a filter with every bit set": (
+        sending_back(Filter(100, 0.01, b"\xff" * 120)),
+        "more bits than 100 ids can set",
+    ),
+    "a filter without ids": (sending_back(Filter(0, 0.01, b"")), "not a"),
+    "a filter at an error rate of 1": (sending_back(Filter(1, 1.0, b"")), "not a"),
+    "a filter at no number": (sending_back(Filter(1, math.nan, b"")), "not a"),
+    "a filter at an error rate of 0": (sending_back(Filter(1, 0.0, b"")), "not a"),
+    "a filter of too many ids": (sending_back(Filter(2**14 + 1, 0.01, b"")), "not a"),
 }
 
 
 @pytest.mark.parametrize(("tamper", "reason"), lies.values(), ids=lies)
-def test_a_lie_ends_the_exchange_with_the_reason(
+def test_a_lie_ends_the_exchange_with_the_reason_and_the_next_one_converges(
     tamper: Callable[[bytes], bytes], reason: str
 ) -> None:
     ours, theirs = stores()
+    union = ours.known | theirs.known
     outcome = Course(ours, theirs, random.Random(1), tamper=tamper).run().outcome
     assert reason in outcome.reason
     assert not outcome.complete
     assert not outcome.proves_copies
+    assert exchange(ours, theirs, random.Random(2)).outcome.complete
+    assert ours.known == theirs.known == union
+
+
+def matching_all(data: bytes) -> bytes:
+    """Send back filters that hold every id, as far as their fields allow."""
+    answer = unpack_answer(data)
+    if not isinstance(answer, FiltersAnswer):
+        return data
+    full = Filter(1000, 0.4, b"\xff" * ((BloomFilter(1000, 0.4).num_bits + 7) // 8))
+    return pack(
+        FiltersAnswer(tuple(msgspec.structs.replace(part, filter=full) for part in answer.parts))
+    )
+
+
+def all_differing(data: bytes) -> bytes:
+    """Give all leaves other digests, with their counts."""
+    answer = unpack_answer(data)
+    if not isinstance(answer, LeavesAnswer):
+        return data
+    tables = [bytearray(table) for table in answer.tables]
+    for table in tables:
+        for start in range(0, len(table), leaf_entry_bytes):
+            table[start : start + leaf_digest_bytes] = b"another."
+    return pack(LeavesAnswer(tuple(map(bytes, tables))))
+
+
+harmless = {
+    "filters that hold every id": matching_all,
+    "filters of no id": sending_back(filters.build([], bytes(16), 0.5)),
+    "filters under another salt": sending_back(
+        filters.build([record_id(make(n)) for n in range(600)], b"1" * 16, 0.01)
+    ),
+    "filters left out": answering(filter=None),
+    "false digests": answering(digest=bytes(8)),
+    "false counts": answering(count=2**32 - 1),
+    "counts of nothing": answering(count=0),
+    "more records than follow": answering(records=500),
+    "leaves that all differ": all_differing,
+}
+
+
+@pytest.mark.parametrize("tamper", harmless.values(), ids=harmless)
+def test_a_false_answer_costs_messages_and_no_record(
+    tamper: Callable[[bytes], bytes],
+) -> None:
+    ours, theirs = stores()
+    union = ours.known | theirs.known
+    outcome = Course(ours, theirs, random.Random(1), tamper=tamper).run().outcome
+    assert outcome.complete
+    assert ours.known == theirs.known == union
+
+
+def test_a_peer_that_hashes_otherwise_is_answered_by_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = stores()
+    union = ours.known | theirs.known
+    monkeypatch.setattr(initiator, "hashing", 5)
+    seen = exchange(ours, theirs, random.Random(1))
+    assert [answer.parts for _, answer in filter_pages(seen)] == [(), ()]
+    assert seen.outcome.complete
+    assert seen.outcome.false_positives == 0
+    assert seen.outcome.exact_lists == 6
+    assert ours.known == theirs.known == union
+
+
+class Forger(Peer):
+    """A peer that sends other records than those it has announced."""
+
+    forged: tuple[bytes, ...] = ()
+
+    def bodies(self, ids: Collection[RecordId]) -> Mapping[RecordId, bytes]:
+        """Return as many records as were asked for, but others."""
+        chosen = (self.forged * len(ids))[: len(ids)]
+        return {RecordId(bytes([number])): data for number, data in enumerate(chosen)}
+
+
+endless_name = canonical(["x" * 1000, 1, "", 0, bytes(16), 0])
+
+forgeries = {
+    "no records": b"\xc1",
+    "half of a record": make(0)[:-1],
+    "a record with a long name": endless_name,
+    "a record of another segment": make(5004, 40),
+    "a record of another leaf": make(700),
+    "a record that is known": make(10),
+}
+
+
+@pytest.mark.parametrize("data", forgeries.values(), ids=forgeries)
+def test_records_that_were_not_announced_end_the_exchange_and_hide_none(data: bytes) -> None:
+    ours, honest = stores()
+    had, they_had = ours.known, honest.known
+    forger = Forger(2, [record.data for record in honest.held.values()])
+    forger.forged = (data,)
+    outcome = Course(ours, forger, random.Random(1)).run().outcome
+    assert outcome.reason == "more records than announced"
+    assert not outcome.proves_copies
+    exchange(ours, honest, random.Random(2))
+    assert ours.known == honest.known == had | they_had | (ours.known & {record_id(data)})
+
+
+def test_a_name_that_no_record_may_have_is_not_kept_in_memory() -> None:
+    with pytest.raises(NoEnvelope, match="length <= 32"):
+        segment_of(endless_name)
 
 
 def ask_once(ours: Peer) -> tuple[Initiator, SegmentsAnswer]:
@@ -185,7 +343,7 @@ def test_more_records_than_announced_end_the_exchange() -> None:
         step = machine.next()
         assert isinstance(step, Ask)
         announced = machine.receive(Responder(theirs).answer(step.request).answer)
-    machine.received(announced + 1)
+    machine.received([b"record"] * (announced + 1))
     end = machine.next()
     assert isinstance(end, Done)
     assert end.outcome.reason == "more records than announced"
@@ -206,7 +364,7 @@ def answers() -> st.SearchStrategy[Answer]:
         lambda found: tuple(sorted(found, key=lambda entry: entry.month))
     )
     root = st.just(Ping(bytes(8), 1, bytes(12), bytes(12)))
-    table = st.just(full_leaf * leaves_per_segment)
+    table = st.sampled_from([2, 4, 256]).map(lambda leaves: full_leaf * leaves)
     wanted = st.builds(Wanted, st.integers(0, 3), st.binary(max_size=24))
     return st.one_of(
         st.builds(SegmentsAnswer, root, ordered, st.none() | keys()),
@@ -232,67 +390,13 @@ def test_any_answers_end_the_exchange_within_its_number_of_requests(
     while not isinstance(step := machine.next(), Done):
         if isinstance(step, Ask):
             asked += 1
-            fitting = by_kind.get(_answer_to(step.request), said[asked % len(said)])
+            fitting = by_kind.get(answer_kind(step.request), said[asked % len(said)])
             assert machine.receive(pack(fitting)) == 0
         else:
             pushed += len(step.ids)
     assert asked <= 40
     assert pushed <= len(ours.rows)
     assert machine.next() == step
-
-
-def _answer_to(request: bytes) -> type[Answer]:
-    message: Request = msgspec.msgpack.decode(request, type=Request)
-    match message:
-        case SegmentsRequest():
-            return SegmentsAnswer
-        case LeavesRequest():
-            return LeavesAnswer
-        case ExactRequest():
-            return ExactAnswer
-
-
-@pytest.mark.parametrize(
-    ("done", "reason"),
-    [(0, "too many ids share their first 56 bits"), (1, "no end after 60 requests")],
-)
-def test_false_counts_and_endless_pages_cost_requests_but_no_memory(done: int, reason: str) -> None:
-    ours = stores()[0]
-    machine = Initiator(ours.view(), random.Random(1), requests=60)
-    digests = [
-        SegmentDigest(SegmentKey(serial.to_bytes(8, "big")), 2**32 - 1, bytes(16))
-        for serial in range(31)
-    ]
-    tracemalloc.start()
-    try:
-        page = 0
-        while not isinstance(step := machine.next(), Done):
-            assert isinstance(step, Ask)
-            kind = _answer_to(step.request)
-            answer: Answer = ExactAnswer(done, (), 0)
-            if kind is SegmentsAnswer:
-                page += 1
-                many = [
-                    MonthSegments(MonthKey((page << 32 | i).to_bytes(8, "big")), tuple(digests))
-                    for i in range(60)
-                ]
-                following = MonthKey((page + 1 << 32).to_bytes(8, "big"))
-                root = Ping(bytes(8), 1, bytes(12), bytes(12))
-                answer = SegmentsAnswer(root, tuple(many), following)
-            machine.receive(pack(answer))
-        _, peak_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert step.outcome.reason == reason
-    assert peak_bytes < 16 * 1024 * 1024
-
-
-@given(st.binary(max_size=200))
-@example(b"")
-def test_a_responder_answers_or_refuses_any_bytes(data: bytes) -> None:
-    responder = Responder(Peer(2, map(make, range(3))))
-    with contextlib.suppress(MalformedMessage):
-        responder.answer(data)
 
 
 @given(st.data())
@@ -308,76 +412,7 @@ def test_damaged_messages_are_refused_or_harmless(data: st.DataObject) -> None:
         value = data.draw(st.integers(0, 255))
         return message[:place] + bytes([value]) + message[place + 1 :]
 
-    Course(ours, theirs, random.Random(1), tamper=damage, requests=30).run()
+    machine = Initiator(ours.view(), random.Random(1), requests=30)
+    Course(ours, theirs, random.Random(1), machine=machine, tamper=damage).run()
     exchange(ours, theirs, random.Random(2))
     assert ours.known == theirs.known == had
-
-
-def exact(*parts: PartIds) -> bytes:
-    """Return a request for parts of the snapshot of `stores`."""
-    return pack(ExactRequest(Snapshot((2).to_bytes(8, "big"), 1), bytes(16), parts))
-
-
-@pytest.mark.parametrize(
-    ("request_", "reason"),
-    [
-        (exact(PartIds(Part(zero, 3, 8), b"")), "leaf 8 does not fit in 3 bits"),
-        (exact(PartIds(Part(zero, 0, 1), b"")), "leaf 1 does not fit in 0 bits"),
-        (exact(PartIds(Part(zero, 8, 1), b"1234567")), "7 bytes of short ids"),
-        (pack(LeavesRequest(Snapshot(bytes(8), 1), bytes(3), ())), "length"),
-        (pack(SegmentsRequest(None, MonthKey(b""), MonthKey(bytes(8)), ())), "length"),
-    ],
-)
-def test_a_bad_request_is_refused_with_the_reason(request_: bytes, reason: str) -> None:
-    _, theirs = stores()
-    with pytest.raises(MalformedMessage, match=reason):
-        Responder(theirs).answer(request_)
-
-
-def test_unknown_keys_are_answered_as_empty() -> None:
-    _, theirs = stores()
-    at = Snapshot(theirs.id, 1)
-    responder = Responder(theirs)
-    leaves = unpack_answer(responder.answer(pack(LeavesRequest(at, bytes(16), (zero,)))).answer)
-    assert isinstance(leaves, LeavesAnswer)
-    assert len(leaves.tables) == 1
-    reply = responder.answer(exact(PartIds(Part(zero, 0, 0), b"12345678")))
-    answer = unpack_answer(reply.answer)
-    assert answer == ExactAnswer(1, (Wanted(0, b"12345678"),), 0)
-    assert reply.records == ()
-
-
-def test_months_that_only_the_initiator_knows_are_named_as_different() -> None:
-    theirs = Peer(2)
-    unknown = MonthDigest(MonthKey(bytes(8)), bytes(16))
-    request = SegmentsRequest(None, MonthKey(bytes(8)), MonthKey(b"\xff" * 8), (unknown,))
-    answer = unpack_answer(Responder(theirs).answer(pack(request)).answer)
-    assert isinstance(answer, SegmentsAnswer)
-    assert answer.months == (MonthSegments(unknown.month, ()),)
-    assert answer.next is None
-
-
-def test_a_greedy_request_is_answered_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = Peer(2, map(make, range(5000)))
-    (segment,) = {row.segment for row in theirs.rows}
-    read: list[int] = []
-    honest = IndexedView.ids
-
-    def counted(view: IndexedView, key: SegmentKey, leaf: int) -> object:
-        found = honest(view, key, leaf)
-        read.append(len(found))
-        return found
-
-    monkeypatch.setattr(IndexedView, "ids", counted)
-    whole = PartIds(Part(segment_key(segment), 0, 0), b"")
-    at = Snapshot(theirs.id, 5000)
-    reply = Responder(theirs).answer(pack(ExactRequest(at, bytes(16), (whole,) * 2000)))
-    answer = unpack_answer(reply.answer)
-    assert isinstance(answer, ExactAnswer)
-    assert answer.done == 1
-    assert len(reply.records) == answer.records == 5000
-    assert set(reply.records) == set(map(record_id, map(make, range(5000))))
-    fine = [PartIds(Part(segment_key(segment), 16, leaf), b"") for leaf in range(2000)]
-    read.clear()
-    Responder(theirs).answer(pack(ExactRequest(at, bytes(16), tuple(fine))))
-    assert sum(read) < ids_per_answer_max + max(read)

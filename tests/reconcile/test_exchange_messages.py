@@ -1,21 +1,31 @@
 """The messages of an exchange have fixed bytes and bounded sizes."""
 
+import contextlib
+import functools
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2p.codec import MalformedMessage, Message, message_bytes_max, pack, unpack
 from p2p.envelope import RecordId
 from p2p.manifest import MonthKey, SegmentKey
-from p2p.reconcile import Ping, Receipt, ping, push_records_max, receipt
+from p2p.reconcile import Ping, Receipt, Responder, ping, push_records_max, receipt
 from p2p.reconcile.messages import (
+    Cut,
     ExactAnswer,
     ExactRequest,
+    Filter,
+    FiltersAnswer,
+    FiltersRequest,
     LeavesAnswer,
     LeavesRequest,
     MonthDigest,
     MonthSegments,
     Part,
+    PartAnswer,
+    PartFilter,
     PartIds,
     Refused,
     SegmentDigest,
@@ -24,8 +34,9 @@ from p2p.reconcile.messages import (
     Snapshot,
     Stale,
     Wanted,
-    leaf_table_bytes,
-    segments_per_request_max,
+    cuts_per_request_max,
+    leaf_entry_bytes,
+    leaves_per_answer_max,
     unpack_answer,
     unpack_request,
 )
@@ -63,12 +74,23 @@ golden: dict[str, tuple[Message, str]] = {
         f"9401{_root}9192{_month}9193{_segment}cd012c{_digest}{_last}",
     ),
     "leaves request": (
-        LeavesRequest(at, salt, (segment,)),
-        f"940292{_store}07{_salt}91{_segment}",
+        LeavesRequest(at, salt, (Cut(Part(segment, 8, 255), 2),)),
+        f"940292{_store}07{_salt}9192{'93' + _segment + '08ccff'}02",
     ),
     "leaves answer": (
-        LeavesAnswer((bytes(leaf_table_bytes),)),
-        f"920291c50c00{'00' * 3072}",
+        LeavesAnswer((bytes(48),)),
+        f"920291c430{'00' * 48}",
+    ),
+    "filters request": (
+        FiltersRequest(4, at, salt, (PartFilter(Part(segment, 8, 255), Filter(20, 0.5, b"bits")),)),
+        f"950404 92{_store}07 {_salt} 9192{'93' + _segment + '08ccff'}"
+        f"9314cb3fe0000000000000c404{b'bits'.hex()}".replace(" ", ""),
+    ),
+    "filters answer": (
+        FiltersAnswer((PartAnswer(21, b"8 bytes.", 2, Filter(20, 0.5, b"bits")),)),
+        f"92049194 15c408{b'8 bytes.'.hex()}029314cb3fe0000000000000c404{b'bits'.hex()}".replace(
+            " ", ""
+        ),
     ),
     "exact request": (
         ExactRequest(at, salt, (PartIds(Part(segment, 8, 255), b"short id"),)),
@@ -94,9 +116,9 @@ def test_a_message_has_these_bytes_for_ever(message: Message, encoded: str) -> N
 
 def test_requests_and_answers_are_told_apart_by_their_tags() -> None:
     for message, _ in golden.values():
-        if isinstance(message, SegmentsRequest | LeavesRequest | ExactRequest):
+        if isinstance(message, SegmentsRequest | LeavesRequest | FiltersRequest | ExactRequest):
             assert unpack_request(pack(message)) == message
-        if isinstance(message, SegmentsAnswer | LeavesAnswer | ExactAnswer | Stale):
+        if isinstance(message, SegmentsAnswer | LeavesAnswer | FiltersAnswer | ExactAnswer | Stale):
             assert unpack_answer(pack(message)) == message
 
 
@@ -127,10 +149,9 @@ def test_pings_agree_only_on_the_same_ids_known_or_held_in_the_same_scope() -> N
 
 
 def test_the_leaves_of_a_full_request_fit_in_an_answer() -> None:
-    table = bytes(leaf_table_bytes)
-    assert len(pack(LeavesAnswer((table,) * segments_per_request_max))) <= message_bytes_max
-    with pytest.raises(ValueError, match="exceeds"):
-        pack(LeavesAnswer((table,) * (segments_per_request_max + 1)))
+    for tables in (leaves_per_answer_max // 256, cuts_per_request_max):
+        table = bytes(leaves_per_answer_max // tables * leaf_entry_bytes)
+        assert len(pack(LeavesAnswer((table,) * tables))) <= message_bytes_max
 
 
 def ids(count: int) -> list[RecordId]:
@@ -156,6 +177,24 @@ def test_a_receipt_names_what_was_refused_now_and_before() -> None:
 def test_a_receipt_for_what_was_not_pushed_is_malformed() -> None:
     with pytest.raises(MalformedMessage, match="refuses record 1 of 1"):
         Receipt(bytes(8), (Refused(1, ""),)).held(ids(1))
+
+
+@given(st.binary(max_size=200) | st.sampled_from([pack(m) for m, _ in golden.values()]), st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_a_message_or_malformed(data: bytes, more: st.DataObject) -> None:
+    if data:
+        place = more.draw(st.integers(0, len(data) - 1))
+        data = data[:place] + more.draw(st.binary(max_size=3)) + data[place + 1 :]
+    responder = Responder(Peer(2, map(make, range(3))))
+    decoders: list[Callable[[bytes], object]] = [
+        unpack_request,
+        unpack_answer,
+        responder.answer,
+        *[functools.partial(unpack, kind=type(message)) for message, _ in golden.values()],
+    ]
+    for decode in decoders:
+        with contextlib.suppress(MalformedMessage):
+            decode(data)
 
 
 def test_a_field_that_a_later_version_appends_is_ignored() -> None:

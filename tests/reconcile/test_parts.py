@@ -24,7 +24,7 @@ def segment() -> tuple[IndexedView, SegmentKey, list[RecordId]]:
 def listed(part: Part) -> list[RecordId]:
     """List a part as both sides do."""
     view, _, _ = segment()
-    return [id_ for leaf in parts.stored_leaves(view, part) for id_ in parts.within(part, leaf)]
+    return parts.ids_of(view, part)
 
 
 @given(st.integers(0, 7), st.integers(0, 6))
@@ -36,6 +36,16 @@ def test_the_pieces_of_a_part_hold_each_of_its_ids_once(coarse: int, more: int) 
     ]
     assert [id_ for piece in pieces for id_ in listed(piece)] == ids
     assert {piece.bits for piece in pieces} == {coarse + more}
+
+
+@given(st.integers(1, 310))
+@settings(deadline=None, max_examples=25)
+def test_a_part_is_read_in_pages_that_miss_and_repeat_none(ids_max: int) -> None:
+    view, key, ids = segment()
+    with mock.patch.object(parts, "page_ids_max", ids_max):
+        pages = list(parts.pages(view, Part(key, 0, 0)))
+    assert [id_ for page in pages for id_ in page] == ids
+    assert max(map(len, pages)) <= ids_max
 
 
 def test_a_part_of_many_bits_holds_the_ids_that_begin_with_them() -> None:

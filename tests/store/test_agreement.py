@@ -25,10 +25,10 @@ def everything(view: View) -> object:
     segments = view.segments([*months, MonthKey(b"stranger")])
     leaves = {key: view.leaves(key) for key in [*segments, stranger]}
     ids = {
-        (key, leaf): view.ids(key, leaf)
-        for key, sums in leaves.items()
-        for leaf, kept in enumerate(sums)
-        if kept.count or leaf % 85 == 0
+        (key, first, ids_max): view.ids(key, bytes([first]), bytes([first + 99]), ids_max)
+        for key in leaves
+        for first in (0, 50, 156)
+        for ids_max in (3, 1000)
     }
     return (root.store, root.known, root.held, months, segments, leaves, ids)
 

@@ -145,7 +145,6 @@ questions: dict[str, Callable[[SqliteStore], object]] = {
     "dead letters": lambda store: store.dead_letter_count(),
     "safety": lambda store: store.safety("game", producers[0], producers, producers[1:], 10**9),
     "only here": lambda store: store.only_here_ids("game", producers[1:], 9),
-    "unsafe": lambda store: store.unsafe_after("game", producers[0], producers, 0, 9),
     "own": lambda store: store.own_after(producers[0], store.max_seq() - 1, 9, 10**6),
     "bodies": lambda store: store.bodies([record_id(game(1000)), record_id(b"unknown")]),
     "sizes": lambda store: store.body_sizes([record_id(game(1000)), record_id(b"unknown")]),
