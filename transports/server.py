@@ -21,6 +21,9 @@ from transports.listeners import open_unix
 
 logger = logging.getLogger(__name__)
 
+operator_request_s = 3600.0
+"""What an answer to the operator may take, such as one that tells how long work goes on."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Admitted:
@@ -53,7 +56,8 @@ async def serve_unix(
     Raises `OSError` if `path` is in use; the socket of a dead process is replaced.
     """
     async with open_unix(path) as listener:
-        server = Server(handler, admit_operator, limits or Limits())
+        operator_limits = limits or Limits(request_s=operator_request_s)
+        server = Server(handler, admit_operator, operator_limits)
         await server.serve([listener], task_status=task_status)
 
 
