@@ -2,3 +2,5 @@
 
 from managers.job_manager.manager import Assigned as Assigned
 from managers.job_manager.manager import JobManager as JobManager
+from managers.job_manager.manager import StartWorker as StartWorker
+from managers.job_manager.worker import Worker as Worker

@@ -9,8 +9,8 @@ achieved nothing.
 import dataclasses
 import enum
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import ClassVar, Protocol, TypeAlias
 
 import trio
 
@@ -73,6 +73,30 @@ class Work(Protocol):
         """Return a seed never given out before."""
 
 
+class StartedWorker(Protocol):
+    """A worker that has been started; see `Worker`, which says what each method raises."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+
+    async def drain_stderr(self) -> None:
+        """Keep the end of what the worker says on its standard error."""
+
+    async def play(self, seed: str) -> bytes:
+        """Return the record of the game of one seed."""
+
+    async def finish(self) -> None:
+        """Let the worker end by itself."""
+
+    async def stop(self) -> None:
+        """End the worker, in bounded time."""
+
+
+StartWorker: TypeAlias = Callable[[Sequence[str], Mapping[str, str]], Awaitable[StartedWorker]]
+"""Takes a command line and an environment. Raises `OSError` if the command cannot be run."""
+
+
 @dataclasses.dataclass(slots=True)
 class _Slot:
     id: str
@@ -101,6 +125,7 @@ class JobManager(P2PMixinBase):
         command: Callable[[Assigned], Sequence[str]],
         environment: Mapping[str, str],
         workers: int,
+        start_worker: StartWorker = Worker.start,
     ) -> None:
         """`command` turns an assignment into the worker's command line.
 
@@ -112,6 +137,7 @@ class JobManager(P2PMixinBase):
         self._check = check
         self._command = command
         self._environment = environment
+        self._start_worker = start_worker
         self._slots = [_Slot(f"selfplay-{number + 1}") for number in range(workers)]
         self._is_paused = False
         self._is_stopping = False
@@ -205,7 +231,7 @@ class JobManager(P2PMixinBase):
 
     async def _run_worker(self, slot: _Slot) -> None:
         assignment = self._work.next_assignment()
-        worker = await Worker.start(self._command(assignment), self._environment)
+        worker = await self._start_worker(self._command(assignment), self._environment)
         slot.config, slot.pid, slot.state = assignment.config, worker.pid, JobState.PLAYING
         failure: WorkerEnded | WorkerRubbish | None = None
         try:
@@ -222,7 +248,7 @@ class JobManager(P2PMixinBase):
         if failure is not None:
             raise failure
 
-    async def _play(self, slot: _Slot, worker: Worker) -> None:
+    async def _play(self, slot: _Slot, worker: StartedWorker) -> None:
         for _ in range(games_per_worker):
             record = await worker.play(await self._work.next_seed())
             await self._keep(slot, record)

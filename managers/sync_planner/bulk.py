@@ -18,6 +18,9 @@ batch_records_max = 1024
 batch_bytes_max = 2 * 1024 * 1024
 """What is held in memory of a stream before it is committed."""
 
+batch_s_max = 5.0
+"""So long at most, as long as more comes: whenever the stream is cut, little is lost."""
+
 piece_records_max = 256
 piece_bytes_max = 1024 * 1024
 """Read from the disk and sent at a time, or one record; typically they are 1 or 2 KiB."""
@@ -100,14 +103,16 @@ async def frames_in(inflow: Inflow, clock: Clock) -> AsyncGenerator[list[bytes],
     chunks = _Paced(inflow.chunks(stream_bytes_max), clock)
     batch: list[bytes] = []
     size = 0
+    since_s = clock.monotonic_s()
     fault: FrameError | TransportError | None = None
     try:
         while (chunk := await chunks.next()) is not None:
             batch += decoder.feed(chunk)
             size += len(chunk)
-            if len(batch) >= batch_records_max or size >= batch_bytes_max:
+            aged = clock.monotonic_s() - since_s >= batch_s_max
+            if len(batch) >= batch_records_max or size >= batch_bytes_max or (batch and aged):
                 yield batch
-                batch, size = [], 0
+                batch, size, since_s = [], 0, clock.monotonic_s()
         decoder.finish()
     except (FrameError, TransportError) as error:
         fault = error

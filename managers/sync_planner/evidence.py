@@ -28,6 +28,8 @@ _nothing_seen = Mark(b"", 0)
 class _Peer:
     seen: Mark = _nothing_seen
     """How far its store has come, by its furthest ping or snapshot."""
+    furthest: Mark = _nothing_seen
+    """As `seen`, but not lowered where that store turned out to have less."""
     proved: tuple[bytes, int] = (b"", 0)
     """Its store, and our sequence up to which that is known to hold everything."""
     lower_pings: int = 0
@@ -35,6 +37,12 @@ class _Peer:
     lower_since_s: float = 0.0
     is_void_due: bool = False
     """Whether what is noted on the disk is about an earlier store than `seen`."""
+
+    def see(self, at: Mark) -> None:
+        """Note how far its store is now."""
+        self.seen = at
+        if at.store != self.furthest.store or at.seq > self.furthest.seq:
+            self.furthest = at
 
 
 class Evidence:
@@ -51,16 +59,21 @@ class Evidence:
         """Go on from what was noted in earlier runs."""
         marks = await self._store.read(lambda store: store.seen())
         for node, mark in marks.items():
-            self._peer(node).seen = mark
+            self._peer(node).see(mark)
 
     def store_of(self, peer: NodeId) -> bytes:
         """Return the id of a peer's present store; empty if it has not told."""
         return self._peer(peer).seen.store
 
     def reminder(self, peer: NodeId) -> Snapshot | None:
-        """Return what to tell a peer whose store is lower than it was."""
+        """Return what to tell a peer whose store is lower than it was.
+
+        It is told until it takes a new id or has come as far again, for any answer may be lost.
+        """
         state = self._peer(peer)
-        return Snapshot(state.seen.store, state.seen.seq) if state.lower_pings else None
+        if not state.lower_pings and state.furthest == state.seen:
+            return None
+        return Snapshot(state.furthest.store, state.furthest.seq)
 
     async def hear(self, peer: NodeId, theirs: Ping) -> bool:
         """Take in a peer's ping; tell whether it shows the store as it is now.
@@ -73,7 +86,8 @@ class Evidence:
         if state.is_void_due or state.seen.store not in (at.store, _nothing_seen.store):
             await self._void(peer, at)
         elif at.seq >= state.seen.seq:
-            state.seen, state.lower_pings = at, 0
+            state.see(at)
+            state.lower_pings = 0
         elif self._is_overtaken(state):
             return False
         else:
@@ -89,7 +103,8 @@ class Evidence:
 
     async def _void(self, peer: NodeId, at: Mark) -> None:
         """Drop what was noted. Should the disk fail, the peer's next ping tries again."""
-        state = self._peers[peer] = _Peer(seen=at, is_void_due=True)
+        state = self._peers[peer] = _Peer(furthest=self._peer(peer).furthest, is_void_due=True)
+        state.see(at)
         await self._store.write(lambda store: store.void_evidence(peer, at))
         state.is_void_due = False
         self.changes += 1
@@ -113,7 +128,7 @@ class Evidence:
             return
         state = self._peer(peer)
         if state.seen.seq < peer_at.seq:
-            state.seen = peer_at
+            state.see(peer_at)
         if state.proved != (peer_at.store, seq):
             at = state.seen
             await self._store.write(lambda store: store.note_watermark(peer, at, seq))
@@ -123,7 +138,7 @@ class Evidence:
     def _is_present(self, peer: NodeId, store_id: bytes) -> bool:
         state = self._peer(peer)
         if state.seen == _nothing_seen:
-            state.seen = Mark(store_id, 0)
+            state.see(Mark(store_id, 0))
         return store_id != b"" and store_id == state.seen.store
 
     def _peer(self, node: NodeId) -> _Peer:

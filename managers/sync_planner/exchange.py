@@ -1,6 +1,7 @@
 """One exchange with one peer: drives the reconcile machine over the transport."""
 
 import contextlib
+import math
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -26,11 +27,11 @@ path_exchange = "/v1/exchange"
 path_records = "/v1/records"
 
 push_deadline_s = 60.0
-exchange_deadline_s = 900.0
-"""For a whole exchange, so that a slow peer makes way for others; the next one goes on from there.
+answer_s_max = 60.0
+"""From a request's first byte to its answer's head; from then on, `bulk.stall_s_max` applies."""
 
-A stream that stalls is given up much sooner.
-"""
+exchange_deadline_s = 900.0
+"""For a whole exchange; the next one goes on from there."""
 
 
 class PeerLink:
@@ -55,12 +56,16 @@ class PeerLink:
     @contextlib.asynccontextmanager
     async def ask(self, request: bytes) -> AsyncIterator[AsyncIterator[list[bytes]]]:
         """Send a request of the reconcile machine; the answer and its records come in batches."""
-        async with self._transport.request(
-            self.peer, self._addresses, path_exchange, request, deadline_s=exchange_deadline_s
-        ) as answer:
-            await answer.require_ok()
-            async with contextlib.aclosing(frames_in(answer, self._clock)) as batches:
-                yield batches
+        with trio.CancelScope(deadline=self._clock.monotonic_s() + answer_s_max) as scope:
+            async with self._transport.request(
+                self.peer, self._addresses, path_exchange, request, deadline_s=exchange_deadline_s
+            ) as answer:
+                await answer.require_ok()
+                scope.deadline = math.inf
+                async with contextlib.aclosing(frames_in(answer, self._clock)) as batches:
+                    yield batches
+        if scope.cancelled_caught:
+            raise DeadlineExceeded(f"no answer within {answer_s_max:.0f} s")
 
 
 class Exchange:
@@ -72,7 +77,7 @@ class Exchange:
         link: PeerLink,
         store: StoreAccess,
         *,
-        take: Callable[[bytes, list[bytes]], Awaitable[None]],
+        take: Callable[[bytes, list[bytes]], Awaitable[object]],
         given: Callable[[bytes, Collection[RecordId]], Awaitable[None]],
     ) -> None:
         """`take` commits what the peer sent; `given` notes what the peer has committed.
@@ -84,6 +89,8 @@ class Exchange:
         self._store = store
         self._take = take
         self._given = given
+        self.record_bytes = 0
+        """Size of the records that came, and of those that the peer receipted or refused."""
 
     async def run(self) -> Outcome:
         """Run to the end. If it raises (as `PeerLink`), what was committed by then stays."""
@@ -114,12 +121,16 @@ class Exchange:
                     raise MalformedMessage("more records than the answer speaks of")
                 if batch:
                     await self._take(self._peer_store(), batch)
-                    self._machine.received(len(batch))
+                    await self._received(batch)
         if following is None:
             raise BadAnswer("an empty answer")
 
     async def _receive(self, answer: bytes) -> int:
         return await self._store.read(lambda _: self._machine.receive(answer))
+
+    async def _received(self, records: Sequence[bytes]) -> None:
+        self.record_bytes += sum(map(len, records))
+        await self._store.read(lambda _: self._machine.received(records))
 
     async def _push(self, ids: Sequence[RecordId]) -> None:
         batches = held_in_batches(
@@ -131,6 +142,7 @@ class Exchange:
 
     async def _push_batch(self, batch: Mapping[RecordId, bytes]) -> None:
         receipt = await self._link.push(batch.values())
+        self.record_bytes += sum(map(len, batch.values()))
         held = self._machine.pushed(list(batch), receipt)
         await self._given(self._peer_store(), held)
 

@@ -2,27 +2,30 @@
 
 Three loops, none of which trusts another. *Push*: what is produced here goes to the peers in the
 next moment. *Exchange*: with a peer whose digest differs, the two stores are compared and both
-sides' missing records moved; this repairs whatever a push missed. *Count*: from the evidence that
-both have left, which records enough boxes hold.
+sides' missing records moved; this repairs whatever a push missed. Now and then it compares a part
+of them even if the digests are equal: an audit. *Count*: from the evidence that all have left,
+which records enough boxes hold.
 
 Evidence that a peer holds a record is its receipt, that it sent the record itself, an equal digest
 of what is held, or a completed exchange with a peer that has refused nothing.
 """
 
 import dataclasses
-import functools
-import logging
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 import trio
 
+from managers.sync_planner.anti_entropy import AntiEntropy
 from managers.sync_planner.bulk import framed_answer, split
 from managers.sync_planner.census import Census, overdue_s
+from managers.sync_planner.due import DuePeers, never
 from managers.sync_planner.evidence import Evidence
-from managers.sync_planner.exchange import Exchange, PeerLink, path_exchange, path_records
-from mixins.alarm import Alarm
+from managers.sync_planner.exchange import PeerLink, path_exchange, path_records
+from managers.sync_planner.sync import Sync, syncable
+from managers.sync_planner.traffic import Traffic
+from managers.sync_planner.troubles import Troubles
+from managers.sync_planner.turns import MadeWay, Turns
 from mixins.backoff import backoff_s
 from mixins.base import Loop, P2PMixinBase
 from mixins.runtime import Runtime
@@ -33,7 +36,6 @@ from p2p.frames import frame_header_bytes
 from p2p.identity.ids import NodeId
 from p2p.membership import Member
 from p2p.reconcile import (
-    Initiator,
     Outcome,
     Ping,
     Receipt,
@@ -47,12 +49,11 @@ from p2p.reconcile import (
 from p2p.store import Ingested, Mark, NodeStore, Safety
 from transports.base import Address, Handler, Incoming, Reply, Transport, TransportError
 
-exchange_interval_s = 5.0
-"""At most one exchange per peer and this time; pushes carry what is fresh."""
-
-exchanges_at_once_max = 4
 pushes_read_at_once_max = 4
 """Each holds up to 4 MiB of a peer's records in memory."""
+
+push_turn_s = 30.0
+"""A push that takes longer to read and to commit is given up as soon as others wait."""
 
 push_delay_s = 0.05
 """Games finished within this time go in one push."""
@@ -61,9 +62,6 @@ retry_s_first = 1.0
 retry_s_max = 60.0
 count_interval_s = 1.0
 
-_told_records_min = 100
-"""An exchange that moves fewer is everyday business and not worth a line in the log."""
-
 
 @dataclasses.dataclass(slots=True)
 class _Peer:
@@ -71,29 +69,14 @@ class _Peer:
 
     pushed_seq: int
     """Our own records up to here have been pushed, or are left to the exchange."""
-    differs: bool = False
-    exchanging: bool = False
-    exchange_at_s: float = 0.0
-    pushing: bool = False
     push_at_s: float = 0.0
     push_failures: int = 0
-    irreconcilable: tuple[bytes, bytes] = (b"", b"")
-    """Our digest and its own, after an exchange that left nothing but what one side refuses."""
-    troubles: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Why what was tried last has failed: told once, until it succeeds or the reason changes."""
-
-
-@dataclasses.dataclass(slots=True)
-class _Counters:
-    exchanges: int = 0
-    exchanges_failed: int = 0
-    pushed: int = 0
-    given: int = 0
-    taken: int = 0
+    receiving: trio.Lock = dataclasses.field(default_factory=trio.Lock)
+    """One push of it is read at a time."""
 
 
 class SyncPlanner(P2PMixinBase):
-    """Moves records between this node and its peers."""
+    """The sync of records between this node and its peers."""
 
     name: ClassVar[str] = "sync_planner"
     publishes: ClassVar[tuple[type[Event], ...]] = (RecordsStored, StoreRenewed)
@@ -110,11 +93,27 @@ class SyncPlanner(P2PMixinBase):
         self._changes = 0
         """Counts what may have changed the store."""
         self._offer: Ping | None = None
-        self._reading_pushes = trio.CapacityLimiter(pushes_read_at_once_max)
-        self._push_alarm = Alarm()
-        self._exchange_alarm = Alarm()
+        self._receiving = Turns(runtime.clock, places=pushes_read_at_once_max, turn_s=push_turn_s)
+        self._pushes = DuePeers(
+            runtime.clock,
+            peers=self.alive_peers,
+            due_s=self._push_due_s,
+            act=self._push_to,
+            gather_s=push_delay_s,
+        )
         self._census = Census(runtime)
-        self._counters = _Counters()
+        self._traffic = Traffic()
+        self._troubles = Troubles(self.log)
+        self._anti_entropy = AntiEntropy(
+            runtime,
+            self.log,
+            alive=self.alive_peers,
+            link=self._link,
+            take=self._take,
+            settled=self._settled,
+            evidence=self._evidence,
+            traffic=self._traffic,
+        )
         runtime.bus.subscribe(self.name, RecordsStored, self._stored)
         runtime.bus.subscribe(self.name, HostOnline, self._host_changed)
         runtime.bus.subscribe(self.name, HostOffline, self._host_changed)
@@ -122,8 +121,8 @@ class SyncPlanner(P2PMixinBase):
     def loops(self) -> Iterable[Loop]:
         """Return the three loops."""
         return (
-            Loop("push", self._push_for_ever),
-            Loop("exchange", self._exchange_for_ever),
+            Loop("push", self._pushes.run),
+            Loop("exchange", self._anti_entropy.run),
             Loop("count", self._count_for_ever),
         )
 
@@ -145,10 +144,10 @@ class SyncPlanner(P2PMixinBase):
         self._latest_seq = max(self._latest_seq, event.rows[-1].seq)
         if event.source is None:
             self._own_seq = event.rows[-1].seq
-            self._push_alarm.ring()
+            self._pushes.review()
 
     def _host_changed(self, _event: HostOnline | HostOffline) -> None:
-        self._push_alarm.ring()
+        self._pushes.review()
 
     def _store_changed(self) -> None:
         self._changes += 1
@@ -163,7 +162,7 @@ class SyncPlanner(P2PMixinBase):
 
     def _peer(self, node: NodeId) -> _Peer:
         if node not in self._peers:
-            self._peers[node] = _Peer(pushed_seq=self._own_seq)
+            self._peers[node] = _Peer(self._own_seq)
         return self._peers[node]
 
     async def offer(self) -> Ping:
@@ -180,10 +179,7 @@ class SyncPlanner(P2PMixinBase):
         """Compare a peer's digest with ours: equal, it proves copies; if not, plan an exchange."""
         if not await self._evidence.hear(peer, theirs):
             return
-        state, alike = self._peer(peer), theirs.agrees(mine)
-        state.differs = not alike and (mine.known, theirs.known) != state.irreconcilable
-        if state.differs:
-            self._exchange_alarm.ring()
+        self._anti_entropy.compare(peer, mine, theirs)
         if theirs.proves_copies(mine):
             await self._evidence.prove(peer, Mark(theirs.store, theirs.seq), mine.seq)
 
@@ -211,36 +207,22 @@ class SyncPlanner(P2PMixinBase):
 
     # Push
 
-    async def _push_for_ever(self) -> None:
-        async with trio.open_nursery() as nursery:
-            while True:
-                now_s = self.runtime.clock.monotonic_s()
-                next_s = math.inf
-                for member in self.alive_peers():
-                    state = self._peer(member.id)
-                    if state.pushing or state.pushed_seq >= self._own_seq:
-                        continue
-                    if state.push_at_s <= now_s:
-                        state.pushing = True
-                        nursery.start_soon(self._push_to, member, state)
-                    else:
-                        next_s = min(next_s, state.push_at_s)
-                await self._push_alarm.wait(next_s)
-                await trio.sleep(push_delay_s)
+    def _push_due_s(self, peer: NodeId) -> float:
+        state = self._peer(peer)
+        return state.push_at_s if state.pushed_seq < self._own_seq else never
 
-    async def _push_to(self, member: Member, state: _Peer) -> None:
+    async def _push_to(self, member: Member) -> None:
+        state = self._peer(member.id)
         try:
             while await self._push_some(member, state):
                 state.push_failures = 0
-                state.troubles.pop("a push to", None)
+                self._troubles.over("a push to", member)
         except (TransportError, CodecError) as error:
             state.push_failures += 1
             delay_s = backoff_s(retry_s_first, retry_s_max, state.push_failures)
-            state.push_at_s = self._jittered_s(delay_s)
-            self._tell_trouble("a push to", member, state, error)
-        finally:
-            state.pushing = False
-            self._push_alarm.ring()
+            jitter = self.runtime.rng.uniform(0.8, 1.2)
+            state.push_at_s = self.runtime.clock.monotonic_s() + delay_s * jitter
+            self._troubles.tell("a push to", member, error)
 
     async def _push_some(self, member: Member, state: _Peer) -> bool:
         """Push what one body holds of our own fresh records; return whether there was any."""
@@ -253,7 +235,8 @@ class SyncPlanner(P2PMixinBase):
         if not rows:
             state.pushed_seq = max(state.pushed_seq, upto)
             return False
-        answer = await self._link(member).push(data for _, _, data in rows)
+        records = [data for _, _, data in rows]
+        answer = await self._link(member).push(records)
         taken = unpack(answer, Receipt)
         held = taken.held([id_ for _, id_, _ in rows])
         await self._evidence.note_copies(member.id, taken.store, held)
@@ -265,114 +248,57 @@ class SyncPlanner(P2PMixinBase):
                 len(rows),
                 taken.refused[0].reason,
             )
-        self._counters.pushed += len(rows)
+        self._traffic.pushed += len(held)
+        self._traffic.record_bytes += sum(map(len, records))
         state.pushed_seq = rows[-1][0]
         return True
 
     async def _take_push(self, request: Incoming) -> Reply:
         assert request.peer is not None
-        their_store = self._evidence.store_of(request.peer)
-        async with self._reading_pushes:
-            body = await request.read(push_bytes_max + push_records_max * frame_header_bytes)
-            records, ids = await self.runtime.threads.run(_read_push, body)
-            done = await self.ingest(records, request.peer)
-        await self._note_sent(request.peer, their_store, done)
+        try:
+            async with self._peer(request.peer).receiving, self._receiving.turn():
+                return await self._receive_push(request, request.peer)
+        except MadeWay:
+            return Reply(503, b"too slow while others wait")
+
+    async def _receive_push(self, request: Incoming, peer: NodeId) -> Reply:
+        their_store = self._evidence.store_of(peer)
+        body = await request.read(push_bytes_max + push_records_max * frame_header_bytes)
+        records, ids = await self.runtime.threads.run(_read_push, body)
+        done = await self._take(peer, their_store, records)
         store_id = await self.read(lambda store: store.id)
         return Reply(body=pack(receipt(store_id, ids, done)))
 
-    async def _note_sent(self, peer: NodeId, peer_store: bytes, done: Ingested) -> None:
-        """Note that a peer holds what it has sent."""
+    async def _take(self, peer: NodeId, peer_store: bytes, records: list[bytes]) -> Ingested:
+        """Store what a peer has sent, and note that it holds that."""
+        done = await self.ingest(records, peer)
         held = [*(row.id for row in done.stored), *done.known]
         await self._evidence.note_copies(peer, peer_store, held)
+        return done
 
     # Exchange
 
-    async def _exchange_for_ever(self) -> None:
-        limit = trio.CapacityLimiter(exchanges_at_once_max)
-        async with trio.open_nursery() as nursery:
-            while True:
-                now_s = self.runtime.clock.monotonic_s()
-                next_s = math.inf
-                for member in self.alive_peers():
-                    state = self._peer(member.id)
-                    if state.exchanging or not state.differs:
-                        continue
-                    if state.exchange_at_s <= now_s:
-                        state.exchanging = True
-                        nursery.start_soon(self._exchange_with, member, state, limit)
-                    else:
-                        next_s = min(next_s, state.exchange_at_s)
-                await self._exchange_alarm.wait(next_s)
+    def sync(self, what: str, members: Iterable[Member], changed: Callable[[], None]) -> list[Sync]:
+        """Exchange records with these members now, in place of waiting for a difference.
 
-    async def _exchange_with(
-        self, member: Member, state: _Peer, limit: trio.CapacityLimiter
-    ) -> None:
-        try:
-            async with limit:
-                await self.exchange(member)
-            state.troubles.pop("an exchange with", None)
-        except (TransportError, CodecError) as error:
-            self._counters.exchanges_failed += 1
-            self._tell_trouble("an exchange with", member, state, error)
-        finally:
-            state.exchanging = False
-            state.differs = False  # until the next gossip says otherwise
-            state.exchange_at_s = self._jittered_s(exchange_interval_s)
-            self._exchange_alarm.ring()
-
-    def _jittered_s(self, delay_s: float) -> float:
-        """Return when about so much time will have passed."""
-        return self.runtime.clock.monotonic_s() + delay_s * self.runtime.rng.uniform(0.8, 1.2)
-
-    def _tell_trouble(self, what: str, member: Member, state: _Peer, error: Exception) -> None:
-        if state.troubles.get(what) != str(error):
-            state.troubles[what] = str(error)
-            self.log.info("%s %s failed: %s", what, member.name, error)
+        They go on whether or not anybody watches; one that is under way with a member ends first.
+        `changed` is called when one of them begins or ends. Raises `ValueError` unless `what` is
+        one of `syncable`.
+        """
+        if what not in syncable:
+            raise ValueError(f"there is no {what!r} to sync; expected {' or '.join(syncable)}")
+        syncs = [Sync(member, changed) for member in members]
+        self._anti_entropy.ask(syncs)
+        return syncs
 
     async def exchange(self, member: Member) -> Outcome:
-        """Compare our records with a member's and move what either lacks.
+        """Run an exchange that waits for no turn. Raises `TransportError` or `CodecError`."""
+        return await self._anti_entropy.exchange(member)
 
-        Raises `TransportError` or `CodecError`; what was committed by then stays.
-        """
-
-        async def take(peer_store: bytes, records: list[bytes]) -> None:
-            await self._note_sent(member.id, peer_store, await self.ingest(records, member.id))
-
-        given = functools.partial(self._evidence.note_copies, member.id)
-        pushed_upto = self._own_seq
-        mine, machine = await self.read(self._initiator)
-        outcome = await Exchange(
-            machine, self._link(member), self.runtime.store, take=take, given=given
-        ).run()
-        if outcome.proves_copies and outcome.peer is not None:
-            at = Mark(outcome.peer.store, outcome.peer.seq)
-            await self._evidence.prove(member.id, at, outcome.seq)
-        if outcome.complete and outcome.peer is not None:
-            state = self._peer(member.id)
-            state.pushed_seq = max(state.pushed_seq, min(pushed_upto, outcome.seq))
-            if not (outcome.given or outcome.taken):
-                state.irreconcilable = (mine.known, outcome.peer.known)
-        self._account(member, outcome)
-        return outcome
-
-    def _initiator(self, store: NodeStore) -> tuple[Ping, Initiator]:
-        view = store.view()
-        return ping(view), Initiator(view, self.runtime.rng)
-
-    def _account(self, member: Member, outcome: Outcome) -> None:
-        self._counters.exchanges += 1
-        self._counters.given += outcome.given
-        self._counters.taken += outcome.taken
-        if moved := outcome.given + outcome.taken:
-            self.log.log(
-                logging.INFO if moved >= _told_records_min else logging.DEBUG,
-                "exchange with %s: %d records given, %d taken",
-                member.name,
-                outcome.given,
-                outcome.taken,
-            )
-        if not outcome.complete:
-            self.log.info("an exchange with %s ended early: %s", member.name, outcome.reason)
+    def _settled(self, peer: NodeId, seq: int) -> None:
+        """Leave out of the pushes what an exchange has shown the peer to know."""
+        state = self._peer(peer)
+        state.pushed_seq = max(state.pushed_seq, seq)
 
     async def _answer_exchange(self, request: Incoming) -> Reply:
         asked = await request.read()
@@ -391,8 +317,9 @@ class SyncPlanner(P2PMixinBase):
         return await self._census.count((self._changes, self._evidence.changes), self._latest_seq)
 
     def _all_pushed(self) -> bool:
-        states = [self._peer(member.id) for member in self.alive_peers()]
-        return all(s.pushed_seq >= self._own_seq and not s.pushing for s in states)
+        return all(
+            self._peer(member.id).pushed_seq >= self._own_seq for member in self.alive_peers()
+        )
 
     async def flush(self) -> None:
         """Push what is not safe yet to whoever is there, until there is no more that can be done.
@@ -400,9 +327,9 @@ class SyncPlanner(P2PMixinBase):
         The caller sets a deadline, and asks `only_here` after it.
         """
         for state in self._peers.values():
-            state.push_at_s = state.exchange_at_s = 0.0
-        self._push_alarm.ring()
-        self._exchange_alarm.ring()
+            state.push_at_s = 0.0
+        self._pushes.review()
+        self._anti_entropy.hurry()
         while self.alive_peers():
             safety = await self.count()
             if safety.safe == safety.stored or (safety.only_here == 0 and self._all_pushed()):
@@ -414,11 +341,20 @@ class SyncPlanner(P2PMixinBase):
         return await self._census.only_here()
 
     def status(self) -> Mapping[str, object]:
-        """Return `{"safe_games", "sync"}`; None for what is not measured yet."""
-        safety = self._census.latest
+        """Return `{"safe_games", "latest_exchanges", "sync"}`; None for what is unknown yet."""
+        safety, now_s = self._census.latest, self.runtime.clock.monotonic_s()
         return {
+            "latest_exchanges": {
+                node: {
+                    "ago_s": round(now_s - each.ended_s, 1),
+                    "failure": each.failure,
+                    "given": each.given,
+                    "taken": each.taken,
+                }
+                for node, each in self._anti_entropy.latest().items()
+            },
             "safe_games": None if safety is None else safety.safe,
-            "sync": dataclasses.asdict(self._counters),
+            "sync": dataclasses.asdict(self._traffic),
         }
 
     def health(self) -> Iterable[str]:

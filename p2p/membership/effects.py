@@ -112,6 +112,8 @@ class Member:
     core: Core
     status: Status | None
     """Of its present epoch; None if there is none."""
+    offset_ms: float | None = None
+    """Its wall clock less ours, when last measured; None if it never was, and for ourselves."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -273,8 +273,9 @@ class Membership:
         core, peer = card.core, self._peers.get(card.core.node)
         state = MemberState.LEFT if core.leaving else MemberState.ALIVE
         last_heard_s: float | None = 0.0
+        offset_ms: float | None = None
         if peer is not None:
-            state = peer.state
+            state, offset_ms = peer.state, peer.offset_ms
             last_heard_s = None if peer.heard_s is None else self._now_s - peer.heard_s
         return Member(
             id=core.node,
@@ -286,6 +287,7 @@ class Membership:
             durable=core.durable,
             core=core,
             status=card.status,
+            offset_ms=offset_ms,
         )
 
     # -- Time

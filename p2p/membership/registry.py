@@ -108,7 +108,9 @@ class Registry:
             return
         before = None if card is None else card.core
         merged = self._directory.merge_core(core, signed, self.now_s, source)
-        self._note_conflict(core.node, merged)
+        if before is None or before.boot == core.boot:
+            self._note_conflict(core.node, merged)
+        # Else it has lost its disk, and began at the first epoch again until it met its past.
         if merged.changed:
             self._take_changed(before, self._directory[core.node])
 

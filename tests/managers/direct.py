@@ -17,7 +17,7 @@ from transports.base import (
     Interrupted,
     NotListening,
     Refused,
-    Reply,
+    closing_body,
 )
 
 
@@ -65,9 +65,10 @@ class DirectTransport:
         if to in self._net.silent:
             await pass_s(deadline_s)
             raise DeadlineExceeded("silent")
-        incoming = Incoming(path, self._me, _pieces([body]), len(body))
+        incoming = Incoming(path, self._me, _pieces(body), len(body))
         reply = await self._net.handlers[to][path](incoming)
-        yield Answer(to, reply.status, _pieces(await _content(reply), self._net.cut_after_bytes))
+        async with closing_body(reply.body):
+            yield Answer(to, reply.status, _pieces(reply.body, self._net.cut_after_bytes))
 
     def introduce(
         self, address: Address, path: str, body: bytes = b"", *, deadline_s: float
@@ -92,27 +93,28 @@ class DirectTransport:
         """Nothing is open."""
 
 
-async def _content(reply: Reply) -> list[bytes]:
-    if isinstance(reply.body, bytes):
-        return [reply.body]
-    return [piece async for piece in reply.body]
-
-
 class _pieces:  # noqa: N801 - reads as the function that it is
     """Hand out pieces one by one, and break off where told."""
 
-    def __init__(self, pieces: list[bytes], cut_after_bytes: int | None = None) -> None:
-        self._pieces = [piece for piece in pieces if piece]
+    def __init__(self, body: Body, cut_after_bytes: int | None = None) -> None:
+        self._pieces = aiter(_one(body) if isinstance(body, bytes) else body)
         self._left = cut_after_bytes
 
     async def __call__(self) -> bytes:
         await trio.lowlevel.checkpoint()
-        if not self._pieces:
-            return b""
-        piece = self._pieces.pop(0)
+        piece = b""
+        while not piece:
+            try:
+                piece = await anext(self._pieces)
+            except StopAsyncIteration:
+                return b""
         if self._left is not None:
             if self._left <= 0:
                 raise Interrupted("cut")
             piece = piece[: self._left]
             self._left -= len(piece)
         return piece
+
+
+async def _one(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -18,7 +18,7 @@ from p2p.records import Core
 from tests.managers.direct import Net
 from tests.rig import check_game, epoch_ms, in_virtual_time, rig
 
-names = [NodeId(bytes([65 + number]) * 16) for number in range(3)]
+names = [NodeId(bytes([65 + number]) * 16) for number in range(6)]
 
 
 class Producer(P2PMixinBase):
@@ -91,6 +91,13 @@ class Node:
         """Return games stored, safe, and only here."""
         safety = await self.planner.count()
         return safety.stored, safety.safe, safety.only_here
+
+
+def sync_status(node: Node) -> dict[str, int]:
+    """Return what a node counts of its sync."""
+    told = node.planner.status()["sync"]
+    assert isinstance(told, dict)
+    return told
 
 
 class Mesh:

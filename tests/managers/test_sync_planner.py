@@ -264,6 +264,20 @@ def test_what_one_side_refuses_does_not_keep_two_nodes_busy(tmp_path: Path) -> N
     tell(story)
 
 
+def test_a_peer_that_always_differs_is_compared_with_now_and_then_only(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, b = at.nodes
+            mine = await a.planner.offer()
+            for number in range(120):
+                theirs = Ping(bytes(8), 1, bytes([number] * 12), bytes([number] * 12))
+                await a.planner.heard(b.runtime.node, mine, theirs)
+                await pass_s(0.5)
+            assert 10 <= len(at.net.requests) <= 16
+
+    tell(story)
+
+
 def test_a_store_that_lost_rows_is_told_and_goes_on_under_a_new_id(tmp_path: Path) -> None:
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
