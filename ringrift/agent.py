@@ -9,10 +9,12 @@ import random
 import signal
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
 
 import trio
 
-from managers.job_manager import JobManager
+from managers.job_manager import JobManager, StartWorker, Worker
 from managers.loop_manager import LoopManager
 from managers.node_selector import Ending, NodeSelector, epoch_setting
 from managers.selfplay_scheduler import SelfplayScheduler
@@ -38,7 +40,7 @@ from ringrift.exits import Exit
 from ringrift.home import Home
 from ringrift.report import Reporter
 from ringrift.work import assignments, worker_command
-from transports.base import Address, Incoming, Reply, Transport
+from transports.base import Address, Handler, Incoming, Reply, Transport
 from transports.server import serve_unix
 
 flush_s_max = 10.0
@@ -65,6 +67,19 @@ class AgentSettings:
     """A command that plays in place of the built-in one; see `docs/workers.md`."""
 
 
+class ServeLocal(Protocol):
+    """Lets a handler answer this box's operator at a path, until cancelled."""
+
+    async def __call__(
+        self,
+        path: Path,
+        handler: Handler,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Raise `OSError` if the path cannot be had."""
+
+
 @dataclasses.dataclass(frozen=True)
 class World:
     """What an agent gets from outside; a simulation puts other things in its place."""
@@ -74,6 +89,8 @@ class World:
     new_id: Callable[[int], bytes]
     threads: Threads
     log: logging.Logger
+    serve_local: ServeLocal = serve_unix
+    start_worker: StartWorker = Worker.start
 
 
 class Agent:
@@ -81,6 +98,7 @@ class Agent:
 
     def __init__(
         self,
+        world: World,
         runtime: Runtime,
         settings: AgentSettings,
         credentials: Credentials,
@@ -89,6 +107,7 @@ class Agent:
         kinds: Kinds,
     ) -> None:
         self._runtime = runtime
+        self._serve_local = world.serve_local
         self._settings = settings
         self._transport = transport
         self._bound: tuple[Address, ...] = ()
@@ -115,6 +134,7 @@ class Agent:
             command=lambda assigned: worker_command(settings.worker, runtime, assigned),
             environment=dict(os.environ),
             workers=settings.workers,
+            start_worker=world.start_worker,
         )
         self._loops = LoopManager(runtime)
         self._managers: tuple[P2PMixinBase, ...] = (
@@ -141,7 +161,7 @@ class Agent:
             listening=lambda: self._bound,
             worries=lambda: _certificate_worries(runtime, credentials),
         )
-        self._api = LocalApi(reporter, self._jobs, runtime.store)
+        self._api = LocalApi(runtime, reporter, self._jobs, self._sync)
         runtime.bus.check_wiring()
 
     @classmethod
@@ -187,7 +207,7 @@ class Agent:
             bus=EventBus(),
             peers=machine,
         )
-        return cls(runtime, settings, credentials, machine, transport, kinds)
+        return cls(world, runtime, settings, credentials, machine, transport, kinds)
 
     async def run(self, ready: Callable[[Sequence[Address]], None]) -> Exit:
         """Run the node until it is told to stop; call `ready` with where it can be dialled."""
@@ -195,7 +215,7 @@ class Agent:
             await manager.load()
         async with trio.open_nursery() as serving:
             self._bound = await serving.start(self._transport.serve, self._answer)
-            await serving.start(serve_unix, self._settings.home.socket, self._api.handle)
+            await serving.start(self._serve_local, self._settings.home.socket, self._api.handle)
             async with trio.open_nursery() as working:
                 working.start_soon(self._loops.run)
                 ready(own_addresses(self._settings.advertised, self._bound))

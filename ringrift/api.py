@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from managers.job_manager import JobManager
-from mixins.store_access import StoreAccess
+from managers.sync_planner import SyncPlanner
+from mixins.runtime import Runtime
 from ringrift.report import Reporter
 from ringrift.rules import Config
+from ringrift.syncing import Syncing
 from transports.base import Incoming, Reply
 
 _Route = Callable[[Incoming], Awaitable[Reply]]
@@ -16,16 +18,21 @@ _Route = Callable[[Incoming], Awaitable[Reply]]
 class LocalApi:
     """The handler behind the Unix socket; whoever can open that socket is the operator."""
 
-    def __init__(self, reporter: Reporter, jobs: JobManager, store: StoreAccess) -> None:
+    def __init__(
+        self, runtime: Runtime, reporter: Reporter, jobs: JobManager, planner: SyncPlanner
+    ) -> None:
+        self._store = runtime.store
         self._reporter = reporter
         self._jobs = jobs
-        self._store = store
+        self._syncing = Syncing(runtime, planner)
         self._routes: Mapping[tuple[str, str], _Route] = {
             ("GET", "/v1/status"): self._status,
+            ("GET", "/v1/events"): self._events,
             ("GET", "/v1/games"): self._games,
             ("GET", "/v1/games/ids"): self._ids,
             ("POST", "/v1/pause"): self._pause,
             ("POST", "/v1/resume"): self._resume,
+            ("POST", "/v1/sync"): self._sync,
         }
 
     async def handle(self, request: Incoming) -> Reply:
@@ -42,6 +49,9 @@ class LocalApi:
 
     async def _status(self, _request: Incoming) -> Reply:
         return _json(await self._reporter.report())
+
+    async def _events(self, _request: Incoming) -> Reply:
+        return _json(self._reporter.wiring())
 
     async def _games(self, request: Incoming) -> Reply:
         wanted = _config(request)
@@ -67,6 +77,15 @@ class LocalApi:
     async def _resume(self, _request: Incoming) -> Reply:
         await self._jobs.resume()
         return _json({"paused": False})
+
+    async def _sync(self, request: Incoming) -> Reply:
+        what = request.query.get("what", "all")
+        try:
+            partners = self._syncing.partners(request.query.get("peer"))
+            lines = await self._syncing.begin(what, partners)
+        except ValueError as error:
+            raise _BadRequest(str(error)) from None
+        return Reply(body=lines, content_type="application/x-ndjson")
 
 
 class _BadRequest(ValueError):

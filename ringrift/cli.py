@@ -6,14 +6,19 @@ module, and all it needs, is loaded when the verb runs.
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ringrift import __version__
 from ringrift.exits import Exit
+from ringrift.settings import settings
 
-default_port = 8770
+shells = ("bash", "zsh", "fish")
+
+_interval_s = 2.0
+_interval_s_min = 0.5
 
 _overview = """\
 usage: ringrift-agent [VERB] [OPTIONS]
@@ -22,17 +27,22 @@ Boxes that play, keep and share RingRift games by themselves. Run it on each box
 
   run        start the agent on this box (the verb may be left out)
   status     how this node and its mesh are doing
+  members    the members of the mesh, one by one
   games      the games held here
+  sync       exchange records with the other members now
   token      make a token that lets further boxes join
   pause      start no further game on this box
   resume     play again
+  doctor     what is wrong with this box, and what to do
+  config     the settings, and who decided each
   paths      where this agent keeps its files
+  completion the script for Tab in bash, zsh or fish
   version    the version of this program
 
 `ringrift-agent VERB --help` tells more, with an example. Every verb takes --home DIR.
 
-Exit status: 0 healthy, 1 error, 2 usage, 3 agent not running, 4 degraded (status) or games that
-exist only on this box (run), 5 not admitted.
+Exit status: 0 healthy, 1 error, 2 usage, 3 agent not running, 4 degraded (status, members), a
+failure (doctor) or games that exist only on this box (run), 5 not admitted.
 
   $ ringrift-agent                                       # the first box: makes a mesh
   $ ringrift-agent --join first-box --token-file token   # each further box
@@ -73,62 +83,109 @@ def _text(text: str) -> str:
     return text
 
 
-def _workers(text: str) -> int:
-    if not text.isdecimal() or int(text) > 1024:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1024")
-    return int(text)
+def _with_settings(parser: _Parser) -> _Parser:
+    """Take the token, and every setting as it is given: `ringrift.choices` reads and judges it."""
+    parser.add_argument(
+        "--token",
+        metavar="TOKEN",
+        type=_text,
+        help="the join token (RINGRIFT_TOKEN); it is never shown",
+    )
+    for setting in settings:
+        about = f"{setting.help} (default: {setting.otherwise})"
+        if setting.metavar:
+            parser.add_argument(
+                setting.option,
+                metavar=setting.metavar,
+                action="append" if setting.repeated else "store",
+                help=about,
+            )
+        else:
+            parser.add_argument(
+                setting.option, action=argparse.BooleanOptionalAction, default=None, help=about
+            )
+    return parser
 
 
 def _run() -> _Parser:
     parser = _verb(
         "run",
-        "Start the agent. Without --join, and without a mesh in the home, it makes a new mesh.",
+        "Start the agent. Without --join, and without a mesh in the home, it makes a new mesh.\n"
+        "An option wins over the variable of that name, such as RINGRIFT_WORKERS for --workers,\n"
+        "and that over settings.toml in the home; see docs/settings.md.",
         "ringrift-agent --join first-box --token-file token",
     )
-    add = parser.add_argument
-    add(
-        "--join",
-        metavar="HOST[:PORT]",
-        type=_text,
-        action="append",
-        default=[],
-        help="a member of the mesh to join; may be given several times",
+    return _with_settings(parser)
+
+
+def _config() -> _Parser:
+    parser = _with_json(
+        _verb(
+            "config",
+            "Show the settings with which `run` would start: from the options, given here as to\n"
+            "`run`, from the environment, and from settings.toml in the home. What holds in place\n"
+            "of a setting that nobody has decided is shown in brackets.",
+            "ringrift-agent config show --origin",
+        )
     )
-    add("--token", metavar="TOKEN", type=_text, help="the join token (RINGRIFT_TOKEN)")
-    add("--token-file", metavar="FILE", type=_text, help="a file that holds the join token")
-    add(
-        "--listen",
-        metavar="HOST:PORT",
-        type=_text,
-        help=f"where to listen (default: every address, port {default_port} or the next free)",
+    parser.add_argument("action", choices=["show"], help="what to do: show them")
+    parser.add_argument("--origin", action="store_true", help="show who has decided each")
+    return _with_settings(parser)
+
+
+def _members() -> _Parser:
+    return _with_json(
+        _verb(
+            "members",
+            "Show every member of the mesh as this node sees it.\n"
+            "Ends with status 4 if a durable one is suspect or dead.",
+            "ringrift-agent members",
+        )
     )
-    add(
-        "--advertise",
-        metavar="HOST[:PORT]",
-        type=_text,
-        action="append",
-        default=[],
-        help="an address at which others reach this box; may be given several times",
+
+
+def _doctor() -> _Parser:
+    parser = _with_json(
+        _verb(
+            "doctor",
+            "Look for what is wrong with this box: keys, disk, record store, clock, ports.\n"
+            "Changes nothing; the agent need not run.\n"
+            "Ends with status 4 if a line says `failure`, else with 0.",
+            "ringrift-agent doctor",
+        )
     )
-    add("--name", help="what people call this box (default: its host name)")
-    add(
-        "--workers",
-        metavar="N",
-        type=_workers,
-        help="processes that play; 0 for none (default: cores - 1, at least 1)",
+    parser.add_argument(
+        "--deep", action="store_true", help="read the record store from end to end, however large"
     )
-    add(
-        "--ephemeral",
-        action="store_true",
-        help="this box may vanish: copies of games kept here do not make them safe",
-    )
-    return parser  # fmt: skip
+    return parser
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text) or float(text) < _interval_s_min:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number from {_interval_s_min} to 99999"
+        )
+    return float(text)
 
 
 def _status() -> _Parser:
-    return _with_json(
-        _verb("status", "Show how this node and its mesh are doing.", "ringrift-agent status")
+    parser = _with_json(
+        _verb(
+            "status",
+            "Show how this node and its mesh are doing.",
+            "ringrift-agent status\n  $ ringrift-agent status --watch",
+        )
     )
+    parser.add_argument(
+        "--watch",
+        metavar="SECONDS",
+        nargs="?",
+        type=_seconds,
+        const=_interval_s,
+        help="again and again, until Ctrl-C: drawn in place on a terminal, one after the other "
+        f"elsewhere (default: every {_interval_s:.0f} s)",
+    )
+    return parser
 
 
 def _games() -> _Parser:
@@ -139,6 +196,28 @@ def _games() -> _Parser:
         "--config", metavar="CONFIG", type=_text, help="only this config, such as square8_2p"
     )
     parser.add_argument("--ids", action="store_true", help="print the games' ids, one a line")
+    return parser
+
+
+def _sync() -> _Parser:
+    parser = _with_json(
+        _verb(
+            "sync",
+            "Exchange records with every member that is alive, now, and tell what was found and "
+            "moved. The agent does so by itself; Ctrl-C ends only the telling. "
+            "Ends with status 4 if any exchange did not come to its end, or nobody was there.",
+            "ringrift-agent sync --peer laptop",
+        )
+    )
+    parser.add_argument(
+        "what", nargs="?", type=_text, default="all", help="games, or all records (default)"
+    )
+    parser.add_argument(
+        "--peer",
+        metavar="NODE",
+        type=_text,
+        help="only this member: its name, its id or how that begins",
+    )
     return parser
 
 
@@ -190,14 +269,37 @@ def _version() -> _Parser:
     )
 
 
+def _completion() -> _Parser:
+    parser = _verb(
+        "completion",
+        "Print the script by which a shell completes this command line.",
+        """eval "$(ringrift-agent completion bash)"     # in ~/.bashrc; with zsh in ~/.zshrc
+  $ ringrift-agent completion fish > ~/.config/fish/completions/ringrift-agent.fish""",
+    )
+    parser.add_argument("shell", metavar="SHELL", choices=shells, help=", ".join(shells))
+    parser.add_argument(
+        "words",
+        metavar="WORD",
+        nargs="*",
+        help="for the script: what was typed, each with = before it; prints what may come of the "
+        "last",
+    )
+    return parser
+
+
 _verbs: dict[str, tuple[Callable[[], _Parser], str]] = {
     "run": (_run, "ringrift.commands.run:run"),
     "status": (_status, "ringrift.commands.status:status"),
     "games": (_games, "ringrift.commands.games:games"),
+    "sync": (_sync, "ringrift.commands.sync:sync"),
     "token": (_token, "ringrift.commands.token:token"),
     "pause": (_pause, "ringrift.commands.control:pause"),
     "resume": (_resume, "ringrift.commands.control:resume"),
+    "members": (_members, "ringrift.commands.members:members"),
+    "doctor": (_doctor, "ringrift.commands.doctor:doctor"),
+    "config": (_config, "ringrift.commands.config:config"),
     "paths": (_paths, "ringrift.commands.paths:paths"),
+    "completion": (_completion, "ringrift.commands.completion:completion"),
     "version": (_version, "ringrift.commands.paths:version"),
 }
 
@@ -206,7 +308,7 @@ def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
     """Return the verb and its options. Exits with status 2 if they make no sense, 0 after help."""
     rest = list(arguments)
     verb = "run"
-    place = _first_word(rest)
+    place = first_word(rest)
     if place is not None and not rest[place].startswith("-"):
         verb = rest.pop(place)
     elif place is not None and rest[place] in ("-h", "--help"):
@@ -223,7 +325,12 @@ def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
     return verb, _verbs[verb][0]().parse_args(rest)
 
 
-def _first_word(arguments: Sequence[str]) -> int | None:
+def parsers() -> dict[str, argparse.ArgumentParser]:
+    """Return what every verb takes, in the order of the overview."""
+    return {verb: make() for verb, (make, _) in _verbs.items()}
+
+
+def first_word(arguments: Sequence[str]) -> int | None:
     """Return the place of the first argument but --home, its value, and --json."""
     place = 0
     while place < len(arguments):
@@ -236,12 +343,18 @@ def _first_word(arguments: Sequence[str]) -> int | None:
     return None
 
 
+def load(place: str) -> Callable[..., Any]:
+    """Return the function at `module:name`, for what most calls of the program do not need."""
+    module, _, name = place.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
     verb, options = parse(sys.argv[1:] if arguments is None else arguments)
-    module, _, function = _verbs[verb][1].partition(":")
     try:
-        status = int(getattr(importlib.import_module(module), function)(options))
+        status = int(load(_verbs[verb][1])(options))
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:

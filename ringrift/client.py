@@ -20,46 +20,53 @@ class AgentError(RuntimeError):
     """There is no answer to be had of an agent that seems to run; the message says why."""
 
 
+class BadRequest(AgentError):
+    """The agent cannot make sense of what was asked; the message says why."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_timeout_s)
-        self._path = path
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost")
+        self.path = path
+        self.timeout_s = timeout_s
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_timeout_s)
-        self.sock.connect(str(self._path))
+        self.sock.settimeout(self.timeout_s)
+        self.sock.connect(str(self.path))
 
 
-def ask(path: Path, method: str, target: str) -> Any:
+def ask(path: Path, method: str, target: str, timeout_s: float | None = None) -> Any:
     """Ask the agent behind the socket at `path` and return its answer.
 
-    Raises `NotRunning` or `AgentError`.
+    Raises `NotRunning`, or `AgentError`, also when it is silent for `timeout_s`.
     """
-    answer = b"".join(stream(path, method, target))
+    answer = b"".join(stream(path, method, target, timeout_s))
     try:
         return json.loads(answer)
     except ValueError:
         raise AgentError(f"what answers at {path} is no agent: it does not speak JSON") from None
 
 
-def stream(path: Path, method: str, target: str) -> Iterator[bytes]:
-    """Ask, and return the answer's body as it comes. Raises `NotRunning` or `AgentError`."""
-    with contextlib.closing(_UnixConnection(path)) as connection:
-        with _in_words(path):
+def stream(path: Path, method: str, target: str, timeout_s: float | None = None) -> Iterator[bytes]:
+    """Ask, and return the answer's body as it comes. Raises as `ask` does."""
+    timeout_s = _timeout_s if timeout_s is None else timeout_s
+    with contextlib.closing(_UnixConnection(path, timeout_s)) as connection:
+        with _in_words(connection):
             try:
                 connection.request(method, target)
                 response = connection.getresponse()
             except (ConnectionError, FileNotFoundError, NotADirectoryError) as error:
                 raise NotRunning(f"no agent answers at {path}") from error
             if response.status != http.client.OK:
-                raise AgentError(response.read(_chunk_bytes).decode(errors="replace").strip())
-        while chunk := _read(response, path):
+                kind = BadRequest if response.status == http.client.BAD_REQUEST else AgentError
+                raise kind(response.read(_chunk_bytes).decode(errors="replace").strip())
+        while chunk := _read(response, connection):
             yield chunk
 
 
-def _read(response: http.client.HTTPResponse, path: Path) -> bytes:
-    with _in_words(path):
+def _read(response: http.client.HTTPResponse, connection: _UnixConnection) -> bytes:
+    with _in_words(connection):
         chunk = response.read(_chunk_bytes)
         if not chunk and response.length:
             # For a body of stated length, http.client takes an early end for the end.
@@ -68,14 +75,15 @@ def _read(response: http.client.HTTPResponse, path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _in_words(path: Path) -> Iterator[None]:
+def _in_words(connection: _UnixConnection) -> Iterator[None]:
     """Turn what the system says of a failed exchange into a sentence for the operator."""
+    path = connection.path
     try:
         yield
     except PermissionError:
         raise AgentError(f"{path} is closed to this user: ask as the user of the agent") from None
     except TimeoutError:
-        raise AgentError(f"the agent did not answer within {_timeout_s:.0f} s") from None
+        raise AgentError(f"the agent did not answer within {connection.timeout_s:.0f} s") from None
     except (ConnectionError, http.client.HTTPException) as error:
         raise AgentError("the agent's answer broke off; it may have been stopped") from error
     except OSError as error:

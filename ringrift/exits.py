@@ -11,5 +11,6 @@ class Exit(enum.IntEnum):
     USAGE = 2
     NOT_RUNNING = 3
     DEGRADED = 4
-    """Something needs attention; `run`: games exist only on this box."""
+    """Something needs attention; `run`: games exist only on this box; `sync`: a member is not in
+    sync, or there was none to sync with."""
     NOT_ADMITTED = 5

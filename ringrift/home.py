@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 
 _socket_path_bytes_max = 100  # sockaddr_un holds 104 (macOS) or 108 (Linux) with the closing zero
-_network_file_systems = frozenset(
+network_file_systems = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs"}
 )
 
@@ -54,6 +54,11 @@ class Home:
             return cls(config=root, data=root)
         directories = platformdirs.PlatformDirs("ringrift-agent", appauthor=False)
         return cls(config=directories.user_config_path, data=directories.user_data_path)
+
+    @property
+    def settings(self) -> Path:
+        """What the operator has decided for this box; see `docs/settings.md`."""
+        return self.config / "settings.toml"
 
     @property
     def store(self) -> Path:
@@ -125,15 +130,15 @@ def _make_private(folder: Path) -> None:
 
 
 def _refuse_network_file_system(folder: Path) -> None:
-    kind = _file_system(folder)
-    if kind in _network_file_systems:
+    kind = file_system(folder)
+    if kind in network_file_systems:
         raise HomeError(
             f"{folder} is on a network file system ({kind}), where the record store cannot be "
             "kept safely; choose a --home on a local disk"
         )
 
 
-def _file_system(folder: Path) -> str | None:
+def file_system(folder: Path) -> str | None:
     """Return the type of the file system that holds `folder`, where the kernel tells (Linux)."""
     if not sys.platform.startswith("linux"):
         return None

@@ -1,25 +1,29 @@
-"""The log: for a person on a terminal, JSON lines for everything else. Always on stderr.
+"""The log: for a person on a terminal, JSON lines for everything else. On stderr, and in a file.
 
-A line is formatted where it is logged and written by a thread of its own, so that a terminal or
-pipe on which nobody reads makes neither the agent's event loop nor its exit wait.
+A line is formatted where it is logged and written by a thread of its own, one for stderr and one
+for the file, so that a terminal on which nobody reads and a disk that is stuck make neither the
+agent's event loop nor its exit wait, nor each other.
 """
 
 import contextlib
 import datetime
+import functools
 import json
 import logging
 import logging.handlers
 import os
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from ringrift.log_file import LogFile, write_all
 from ringrift.printable import printable
 
 lines_max = 1000
 """How many lines may wait to be written; further ones are dropped and counted."""
 
 _root = "ringrift"
+_name = f"{_root}.log"
 _stderr = 2
 _flush_s_max = 1.0
 
@@ -81,7 +85,7 @@ class _Queueing(logging.handlers.QueueHandler):
 
 
 class _Writing(logging.handlers.QueueListener):
-    """The thread that writes what is queued.
+    """The thread that writes to one place what is queued for it.
 
     It goes around `sys.stderr` and logging's handlers, because both have locks, for which the
     interpreter would wait at its end if a write is stuck.
@@ -89,14 +93,18 @@ class _Writing(logging.handlers.QueueListener):
 
     def __init__(
         self,
-        lines: "queue.Queue[logging.LogRecord | None]",
-        source: _Queueing,
-        descriptor: int,
+        formatter: logging.Formatter,
+        write: Callable[[bytes], None],
+        failed: Callable[[OSError], None],
     ) -> None:
-        super().__init__(lines)
-        self._lines = lines
-        self._source = source
-        self._descriptor = descriptor
+        """`write` raises `OSError`; `failed` hears of it once, until a line is written again."""
+        self._lines: queue.Queue[logging.LogRecord | None] = queue.Queue(lines_max)
+        super().__init__(self._lines)
+        self.source = _Queueing(self._lines)
+        self.source.setFormatter(formatter)
+        self._write_line = write
+        self._failed = failed
+        self._lost = 0
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def dequeue(self, block: bool) -> Any:
@@ -118,39 +126,62 @@ class _Writing(logging.handlers.QueueListener):
             self._ended.get(timeout=_flush_s_max)
 
     def _tell_dropped(self) -> None:
-        dropped = self._source.take_dropped()
+        dropped = self.source.take_dropped()
         if dropped:
             text = f"{dropped} lines of the log were dropped: it was read too slowly"
-            self._write(self._source.format(_warning(text)))
+            self._write(self._warning(text))
 
     def _write(self, line: str) -> None:
-        rest = f"{line}\n".encode()
-        # Without a reader there is nobody to tell, and the agent does its work all the same.
-        with contextlib.suppress(OSError):
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+        """Write a line; where that fails, the agent does its work all the same."""
+        try:
+            if self._lost:
+                text = f"{self._lost} lines of the log could not be written here"
+                self._write_line(f"{self._warning(text)}\n".encode())
+                self._lost = 0
+            self._write_line(f"{line}\n".encode())
+        except OSError as error:
+            self._lost += 1
+            if self._lost == 1:
+                self._failed(error)
 
-
-def _warning(text: str) -> logging.LogRecord:
-    return logging.LogRecord(f"{_root}.log", logging.WARNING, __file__, 0, text, None, None)
+    def _warning(self, text: str) -> str:
+        record = logging.LogRecord(_name, logging.WARNING, __file__, 0, text, None, None)
+        return self.source.format(record)
 
 
 @contextlib.contextmanager
-def set_up(descriptor: int = _stderr) -> Iterator[logging.Logger]:
-    """Send the log to a file descriptor; give the logger that all of the agent's descend from.
+def set_up(descriptor: int = _stderr, file: LogFile | None = None) -> Iterator[logging.Logger]:
+    """Send the log to a file descriptor, and to a file as JSON lines.
 
-    In the end what still waits is written, unless that takes more than a moment.
+    Gives the logger that all of the agent's descend from. In the end what still waits is written,
+    unless that takes more than a moment.
     """
-    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(lines_max)
-    handler = _Queueing(lines)
-    handler.setFormatter(_Readable() if os.isatty(descriptor) else _Json())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    readable = os.isatty(descriptor)
+    write = functools.partial(write_all, descriptor)
+    places = [_Writing(_Readable() if readable else _Json(), write, _told_nobody)]
+    if file is not None:
+        places.append(_Writing(_Json(), file.write, _told_elsewhere(file)))
+    logging.basicConfig(
+        handlers=[each.source for each in places], level=logging.WARNING, force=True
+    )
     for name in (_root, "transports"):
         logging.getLogger(name).setLevel(logging.INFO)
-    writing = _Writing(lines, handler, descriptor)
-    writing.start()
+    for each in places:
+        each.start()
     try:
         yield logging.getLogger(_root)
     finally:
-        logging.getLogger().removeHandler(handler)
-        writing.stop()
+        for each in reversed(places):  # stderr last, for it is told of a file that fails
+            each.stop()
+            logging.getLogger().removeHandler(each.source)
+
+
+def _told_nobody(_error: OSError) -> None:
+    """Without a reader on stderr there is nobody to tell."""
+
+
+def _told_elsewhere(file: LogFile) -> Callable[[OSError], None]:
+    def warn(error: OSError) -> None:
+        logging.getLogger(_name).warning("cannot write to %s: %s", file.path, error.strerror)
+
+    return warn

@@ -2,9 +2,11 @@
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from mixins.base import P2PMixinBase
 from mixins.runtime import Runtime
+from p2p.identity.ids import NodeId
 from p2p.manifest import Digest
 from p2p.membership import Member
 from p2p.store import NodeStore
@@ -43,9 +45,10 @@ class Reporter:
             self._runtime.clock.wall_ms() / 1000, datetime.UTC
         )
         stored, digest, by_config, dead_letters = await self._runtime.store.read(_held)
-        told: dict[str, object] = {}
+        told: dict[str, Any] = {}
         for manager in self._managers:
             told.update(manager.status())
+        exchanges: Mapping[NodeId, object] = told.get("latest_exchanges", {})
         return {
             "schema": schema,
             "measured_at": measured_at.isoformat(timespec="milliseconds"),
@@ -59,7 +62,10 @@ class Reporter:
             },
             "mesh": {
                 "id": self._mesh,
-                "members": [_member(member) for member in self._runtime.peers.members()],
+                "members": [
+                    _member(member, exchanges.get(member.id))
+                    for member in self._runtime.peers.members()
+                ],
             },
             "records": {
                 "games": {
@@ -77,6 +83,13 @@ class Reporter:
             "problems": [*self._worries(), *self._problems()],
         }
 
+    def wiring(self) -> Mapping[str, object]:
+        """Return who publishes and who hears each kind of event, by the kind's name."""
+        return {
+            kind.name: {"publishers": list(publishers), "subscribers": list(subscribers)}
+            for kind, (publishers, subscribers) in self._runtime.bus.wiring().items()
+        }
+
     def _problems(self) -> Iterable[str]:
         for manager in self._managers:
             yield from manager.health()
@@ -92,7 +105,7 @@ def _held(store: NodeStore) -> tuple[int, Digest, Mapping[str, int], int]:
     )
 
 
-def _member(member: Member) -> Mapping[str, object]:
+def _member(member: Member, latest_exchange: object) -> Mapping[str, object]:
     return {
         "id": member.id.hex(),
         "name": member.name,
@@ -100,4 +113,7 @@ def _member(member: Member) -> Mapping[str, object]:
         "last_heard_s": None if member.last_heard_s is None else round(member.last_heard_s, 1),
         "addresses": [str(Address(host, port)) for host, port in member.addresses],
         "version": member.software,
+        "durable": member.durable,
+        "clock_offset_ms": None if member.offset_ms is None else round(member.offset_ms, 1),
+        "latest_exchange": latest_exchange,
     }

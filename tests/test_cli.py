@@ -1,6 +1,7 @@
 """The command line: what it accepts, what it says, and how it ends."""
 
 import json
+import re
 import socket
 import sqlite3
 import subprocess
@@ -29,26 +30,36 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_without_a_verb_it_runs_the_agent() -> None:
     verb, options = cli.parse(["--join", "seed-host", "--workers", "0"])
-    assert (verb, options.join, options.workers) == ("run", ["seed-host"], 0)
+    assert (verb, options.join, options.workers) == ("run", ["seed-host"], "0")
 
 
-@pytest.mark.parametrize("verb", ["run", "status", "games", "token", "pause", "resume", "paths"])
+@pytest.mark.parametrize("verb", cli.parsers())
 def test_every_verb_takes_its_home_before_or_after_it(verb: str) -> None:
-    assert cli.parse(["--home", "h", verb])[1].home == "h"
-    assert cli.parse([verb, "--home=h"])[1].home == "h"
-    assert cli.parse(["--home=h", verb])[0] == verb
+    words = {"config": ["show"], "completion": ["bash"]}.get(verb, [])
+    assert cli.parse(["--home", "h", verb, *words])[1].home == "h"
+    assert cli.parse([verb, *words, "--home=h"])[1].home == "h"
+    assert cli.parse(["--home=h", verb, *words])[0] == verb
 
 
-@pytest.mark.parametrize(
-    "verb", ["run", "status", "games", "token", "pause", "resume", "paths", "version"]
-)
+@pytest.mark.parametrize("verb", cli.parsers())
 def test_the_help_of_every_verb_has_an_example(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.parse([verb, "--help"])
     assert ended.value.code == 0
-    assert "example:\n  $ ringrift-agent" in capsys.readouterr().out
+    assert re.search(r"example:\n  \$ .*ringrift-agent", capsys.readouterr().out)
+
+
+def test_every_verb_is_in_the_overview_and_the_documentation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.parse(["--help"])
+    overview = re.findall(r"^  (\w+) +", capsys.readouterr().out, re.MULTILINE)
+    documented = (Path(__file__).resolve().parent.parent / "docs" / "commands.md").read_text()
+    assert overview == re.findall(r"^\| `(\w+)` \| .*`.*ringrift-agent", documented, re.MULTILINE)
+    assert sorted(overview) == sorted(cli.parsers())
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -76,10 +87,10 @@ def test_help_loads_nothing_heavy() -> None:
         (["--listen", "host:99999"], "--listen: port 99999"),
         (["--token", "x", "--token-file", "y"], "not both"),
         (["--token-file", "/nowhere"], "cannot read a token from /nowhere"),
-        (["--name", ""], "--name is 0 characters long"),
-        (["--name", "a\x1b[2J"], "--name 'a\\x1b[2J' has a character that cannot be shown"),
-        (["--name", "a\udcff"], "--name 'a\\udcff' has a character that cannot be shown"),
-        (["--advertise", "h"] * 5, "--advertise may be given 4 times, not 5"),
+        (["--name", ""], "--name: it is 0 characters long"),
+        (["--name", "a\x1b[2J"], "--name: 'a\\x1b[2J' has a character that cannot be shown"),
+        (["--name", "a\udcff"], "--name: 'a\\udcff' has a character that cannot be shown"),
+        (["--advertise", "h"] * 5, "--advertise: 5 addresses are too many; at most 4"),
         ([f"--advertise={c}{'.aaaaaaaaa' * 25}" for c in "abcd"], "--advertise: the addresses are"),
         (["token", "--expires", "soon"], "--expires 'soon' is not a time"),
     ],
@@ -94,7 +105,7 @@ def test_bad_input_ends_with_status_2_and_says_what_was_wrong(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["status", "games", "pause", "resume"])
+@pytest.mark.parametrize("verb", ["status", "members", "games", "sync", "pause", "resume"])
 def test_a_verb_that_needs_an_agent_says_so(verb: str, tmp_path: Path) -> None:
     done = run(verb, "--home", str(tmp_path))
     assert done.returncode == Exit.NOT_RUNNING

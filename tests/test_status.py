@@ -51,7 +51,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
     def show(found: dict[str, Any]) -> tuple[str, int]:
         monkeypatch.setattr(status, "ask_agent", lambda *_: found)
-        ended = status.status(argparse.Namespace(json=False, home=None))
+        ended = status.status(argparse.Namespace(json=False, home=None, watch=None))
         return capsys.readouterr().out, ended
 
     return show

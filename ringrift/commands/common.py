@@ -50,9 +50,9 @@ def ask_agent(options: argparse.Namespace, method: str, target: str) -> Any:
     return _or_exit(lambda: client.ask(home_of(options).socket, method, target))
 
 
-def stream_agent(options: argparse.Namespace, target: str) -> Iterator[bytes]:
+def stream_agent(options: argparse.Namespace, method: str, target: str) -> Iterator[bytes]:
     """Ask the running agent for something long."""
-    chunks = client.stream(home_of(options).socket, "GET", target)
+    chunks = client.stream(home_of(options).socket, method, target)
     while (chunk := _or_exit(lambda: next(chunks, None))) is not None:
         yield chunk
 
@@ -63,6 +63,9 @@ def _or_exit(question: Callable[[], ResultT]) -> ResultT:
     except client.NotRunning as error:
         say(f"{error}; start one with `ringrift-agent`, or name its --home")
         sys.exit(Exit.NOT_RUNNING)
+    except client.BadRequest as error:
+        say(str(error))
+        sys.exit(Exit.USAGE)
     except client.AgentError as error:
         say(str(error))
         sys.exit(Exit.ERROR)

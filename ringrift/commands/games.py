@@ -26,7 +26,7 @@ def games(options: argparse.Namespace) -> int:
 
 
 def _ids(options: argparse.Namespace, query: str) -> int:
-    chunks = stream_agent(options, f"/v1/games/ids?{query}")
+    chunks = stream_agent(options, "GET", f"/v1/games/ids?{query}")
     if options.json:
         print_json(b"".join(chunks).decode().split())
         return Exit.HEALTHY

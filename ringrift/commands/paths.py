@@ -15,6 +15,7 @@ def paths(options: argparse.Namespace) -> int:
     home = home_of(options)
     found = {
         "config": str(home.config),
+        "settings": str(home.settings),
         "data": str(home.data),
         "records": str(home.store),
         "lock": str(home.lock),

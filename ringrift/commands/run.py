@@ -5,9 +5,9 @@ import errno
 import logging
 import os
 import random
-import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import trio
 
@@ -16,35 +16,27 @@ from mixins.clock import SystemClock
 from mixins.threads import WorkerThreads
 from p2p.batch import batch_kind
 from p2p.identity import tls
-from p2p.identity.ids import MeshId, NodeId, mesh_id_bytes, node_id_bytes
 from p2p.identity.keyring import Keyring
 from p2p.identity.tokens import TokenRefused, grant_token
 from p2p.kinds import Kinds
-from p2p.records import Core, boot_bytes, payload_of
 from ringrift import __version__
-from ringrift.addresses import addresses_max
-from ringrift.agent import Agent, AgentSettings, World, protocol_versions
-from ringrift.cli import default_port
+from ringrift.agent import Agent, AgentSettings, World
+from ringrift.agent_settings import agent_settings, listen_address
+from ringrift.choices import BadSetting, Choices, Source, resolve, unknown_variables
 from ringrift.commands import faults
 from ringrift.commands.common import home_of, new_id, now_utc, say
 from ringrift.exits import Exit
 from ringrift.game_record import GAME
-from ringrift.joining import CannotJoin, Joined, enter, leave, read_token
+from ringrift.joining import CannotJoin, Joined, enter, leave, read_token, token_variable
+from ringrift.log_file import CannotOpenLog, LogFile
 from ringrift.logs import set_up
-from ringrift.printable import printable
+from ringrift.settings import default_port
 from transports.base import Address
 from transports.https import HttpsTransport
 from transports.listeners import open_tcp
 
 ports_tried = 100
 """From the default port on, until one is free; a port asked for by name is the only one tried."""
-
-name_chars_max = 64
-worker_variable = "RINGRIFT_WORKER"
-
-
-class _BadOption(ValueError):
-    """An option that makes no sense; the message names it."""
 
 
 class _CannotListen(OSError):
@@ -55,18 +47,21 @@ def run(options: argparse.Namespace) -> int:
     """Run the agent until it is told to stop, and return how that ended."""
     home = home_of(options)
     try:
-        settings = _settings(options, seeds=_addresses("--join", options.join))
-        listen = _addresses("--listen", [options.listen] if options.listen else [])
-        token = read_token(options.token, options.token_file)
+        choices = resolve(vars(options), os.environ, home.settings)
+        settings, listen = agent_settings(home, choices), listen_address(choices)
+        token = _token(options, choices)
+        for warning in unknown_variables(os.environ):
+            say(warning)
         home.prepare()
         with home.locked():
+            file = _log_file(choices)
             joined = enter(home, token=token, seeds=settings.seeds, now=now_utc())
-            with set_up() as log:
-                ended = trio.run(_run, log, settings, joined, listen[0] if listen else None)
+            with set_up(file=file) as log:
+                ended = trio.run(_run, log, settings, joined, listen)
             if ended == Exit.NOT_ADMITTED and joined.fresh:
                 leave(home)
             return ended
-    except (_BadOption, CannotJoin, TokenRefused) as error:
+    except (BadSetting, CannotJoin, CannotOpenLog, TokenRefused) as error:
         say(str(error))
         return Exit.USAGE
     except (*faults.possible, ExceptionGroup) as error:
@@ -77,71 +72,20 @@ def run(options: argparse.Namespace) -> int:
         return Exit.ERROR
 
 
-def _settings(options: argparse.Namespace, seeds: tuple[Address, ...]) -> AgentSettings:
-    name = _name(options.name)
-    return AgentSettings(
-        home=home_of(options),
-        name=name,
-        seeds=seeds,
-        advertised=_advertised(options.advertise, name),
-        workers=_default_workers() if options.workers is None else options.workers,
-        durable=not options.ephemeral,
-        worker=os.environ.get(worker_variable),
-    )
+def _log_file(choices: Choices) -> LogFile | None:
+    """Open the log file, if there is to be one. Raises `CannotOpenLog`."""
+    path = choices.text("log-file")
+    return None if path is None else LogFile(Path(path))
 
 
-def _name(given: str | None) -> str:
-    if given is None:
-        return printable(socket.gethostname())[:name_chars_max]
-    if not 1 <= len(given) <= name_chars_max:
-        raise _BadOption(f"--name is {len(given)} characters long, not 1 to {name_chars_max}")
-    if not given.isprintable():
-        raise _BadOption(f"--name {given!r} has a character that cannot be shown")
-    return given
-
-
-def _advertised(texts: Sequence[str], name: str) -> tuple[Address, ...]:
-    if len(texts) > addresses_max:
-        raise _BadOption(f"--advertise may be given {addresses_max} times, not {len(texts)}")
-    advertised = _addresses("--advertise", texts, default=0)
-    try:
-        payload_of(_largest_core(name, advertised))
-    except ValueError as error:
-        raise _BadOption(
-            f"--advertise: the addresses are too long to be told to others ({error})"
-        ) from None
-    return advertised
-
-
-def _largest_core(name: str, advertised: Iterable[Address]) -> Core:
-    """Return what the node will say of itself, with every number at its largest."""
-    counter_max = 2**32 - 1
-    return Core(
-        mesh=MeshId(bytes(mesh_id_bytes)),
-        node=NodeId(bytes(node_id_bytes)),
-        epoch=counter_max,
-        boot=bytes(boot_bytes),
-        incarnation=counter_max,
-        version=counter_max,
-        addresses=tuple((each.host, each.port or default_port) for each in advertised),
-        name=name,
-        software=__version__,
-        protocol=protocol_versions,
-    )
-
-
-def _default_workers() -> int:
-    """Leave one core to the agent and the box's other duties."""
-    return max(1, (os.cpu_count() or 1) - 1)
-
-
-def _addresses(
-    option: str, texts: Iterable[str], *, default: int = default_port
-) -> tuple[Address, ...]:
-    try:
-        return tuple(Address.parse(text, default) for text in texts)
-    except ValueError as error:
-        raise _BadOption(f"{option}: {error}; write HOST:PORT, or [IPv6]:PORT") from None
+def _token(options: argparse.Namespace, choices: Choices) -> str | None:
+    """Return the join token, if any, from the highest source that has one. Raises `CannotJoin`."""
+    file = choices["token-file"]
+    if options.token:
+        own = Source.OPTION
+    else:
+        own = Source.ENVIRONMENT if os.environ.get(token_variable) else Source.DEFAULT
+    return read_token(options.token, choices.text("token-file") if file.source >= own else None)
 
 
 async def _run(

@@ -140,7 +140,8 @@ def _in_ring_placement(state: State) -> list[Move]:
 
 def _may_swap(state: State) -> bool:
     rules, players = state.variant.rules, state.variant.config.players
-    return rules.swap and players == 2 and state.turn == 2 and not state.swapped
+    first_of_second = (state.player, state.turn) == (2, 2)
+    return rules.swap and players == 2 and first_of_second and not state.swapped
 
 
 def _in_movement(state: State) -> list[Move]:

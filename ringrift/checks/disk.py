@@ -1,0 +1,131 @@
+"""Checks of the disk, of SQLite and of the record store; nothing is written."""
+
+import contextlib
+import datetime
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+from managers.state import dead_letters, schema
+from managers.state.errors import StoreError, explained
+from ringrift.checks import Finding, Verdict
+from ringrift.home import file_system, network_file_systems
+
+gib = 1024**3
+free_bytes_warning = 5 * gib
+free_bytes_failure = gib
+
+looked_through_bytes_max = 256 * 1024**2
+"""A larger store is read from end to end only if the user asks for it."""
+
+_letters_shown_max = 3
+_busy_s_max = 5.0
+
+
+def check_space(folder: Path) -> Finding:
+    """Check how much room there is for records, also where the home is yet to be made."""
+    present = next(each for each in (folder, *folder.parents) if os.path.exists(each))
+    return judge_space(folder, shutil.disk_usage(present).free)
+
+
+def judge_space(folder: Path, free_bytes: int) -> Finding:
+    """Judge how much room is left."""
+    finding = f"{free_bytes / gib:,.1f} GiB free at {folder}"
+    advice = "free some space, or move the home to a larger disk"
+    if free_bytes < free_bytes_failure:
+        return Finding("disk", Verdict.FAILURE, finding, advice)
+    if free_bytes < free_bytes_warning:
+        return Finding("disk", Verdict.WARNING, finding, advice)
+    return Finding("disk", Verdict.OK, finding)
+
+
+def check_file_system(folder: Path) -> Finding:
+    """Check that the store is on a disk of this box."""
+    return judge_file_system(folder, file_system(folder))
+
+
+def judge_file_system(folder: Path, kind: str | None) -> Finding:
+    """Judge the type of the file system; None if the kernel does not tell."""
+    if kind is None:
+        finding = "this system does not tell which file system holds the home"
+        return Finding("file system", Verdict.UNKNOWN, finding, "keep the home on a local disk")
+    if kind in network_file_systems:
+        finding = f"{folder} is on a network file system ({kind}), where the store is not safe"
+        return Finding("file system", Verdict.FAILURE, finding, "choose a --home on a local disk")
+    return Finding("file system", Verdict.OK, f"local ({kind})")
+
+
+def check_sqlite(version: tuple[int, int, int]) -> Finding:
+    """Check SQLite for the fault by which a reset of its log can damage a file (3.7.0 to 3.51.2).
+
+    It needs two connections that write or checkpoint; the agent has one that does.
+    """
+    text = ".".join(map(str, version))
+    if (3, 7, 0) <= version < (3, 51, 3) and not _is_mended(version):
+        finding = f"{text} can damage a file to which two connections write; the agent uses one"
+        advice = "open records.db with no other program that writes; mended in 3.51.3"
+        return Finding("sqlite", Verdict.WARNING, finding, advice)
+    return Finding("sqlite", Verdict.OK, f"{text}, without the fault of its log's reset")
+
+
+def _is_mended(version: tuple[int, int, int]) -> bool:
+    """Whether it is a later one of the two older lines that were mended too."""
+    return any(version[:2] == line[:2] and version >= line for line in ((3, 50, 7), (3, 44, 6)))
+
+
+def check_store(path: Path, *, deep: bool) -> tuple[Finding, Finding]:
+    """Check the record store, and what it has refused. A running agent is not disturbed."""
+    letters = Finding("dead letters", Verdict.UNKNOWN, "only a sound store could tell")
+    try:
+        size_bytes = path.stat().st_size
+    except FileNotFoundError:
+        return Finding("store", Verdict.UNKNOWN, f"there is no {path} yet"), letters
+    except OSError as error:
+        finding = f"cannot look at {path}: {error.strerror}"
+        return Finding("store", Verdict.FAILURE, finding), letters
+    try:
+        with explained(path), contextlib.closing(_open(path)) as db:
+            sound = _check_soundness(db, path, read=deep or size_bytes <= looked_through_bytes_max)
+            if sound.verdict is not Verdict.FAILURE:
+                letters = _check_letters(db)
+    except StoreError as error:
+        sound = Finding("store", Verdict.FAILURE, str(error))
+    except sqlite3.Error as error:
+        sound = Finding("store", Verdict.FAILURE, f"cannot read {path}: {error}")
+    return sound, letters
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_busy_s_max)
+
+
+def _check_soundness(db: sqlite3.Connection, path: Path, *, read: bool) -> Finding:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if application != schema.application_id:
+        finding = f"{path} is no record store of this program"
+        return Finding("store", Verdict.FAILURE, finding, "name the right --home")
+    if not read:
+        finding = f"{path} is large and was not looked through"
+        return Finding("store", Verdict.UNKNOWN, finding, "`--deep` reads all of it")
+    faults = [text for (text,) in db.execute("PRAGMA quick_check(1)") if text != "ok"]
+    if faults:
+        finding = f"{path} is damaged: {faults[0]}"
+        advice = (
+            "stop the agent and move the file away with its -wal and -shm; "
+            "a new store fetches from the other nodes whatever they hold"
+        )
+        return Finding("store", Verdict.FAILURE, finding, advice)
+    return Finding("store", Verdict.OK, f"{path}: read from end to end, and sound")
+
+
+def _check_letters(db: sqlite3.Connection) -> Finding:
+    count = dead_letters.count(db)
+    if not count:
+        return Finding("dead letters", Verdict.OK, "none: no record was ever refused")
+    newest = dead_letters.newest(db, _letters_shown_max)
+    reasons = "; ".join(dict.fromkeys(each.reason for each in newest))
+    when = datetime.datetime.fromtimestamp(newest[0].seen_ms / 1000, datetime.UTC)
+    finding = f"{count:,} refused, the last on {when:%Y-%m-%d %H:%M} UTC: {reasons}"
+    advice = "if they go on coming, one box runs a faulty worker or another version: see its log"
+    return Finding("dead letters", Verdict.WARNING, finding, advice)

@@ -1,0 +1,218 @@
+"""`status --watch`: the status again and again, drawn in place or printed one after the other."""
+
+import argparse
+import collections
+import datetime
+import functools
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
+
+import trio
+import trio.to_thread
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.segment import Segment
+from rich.text import Text
+
+from ringrift import client
+from ringrift.commands.common import home_of
+from ringrift.commands.drawing import ago, duration, lines
+from ringrift.commands.status import summary, tables, verdict, whole
+from ringrift.exits import Exit
+from ringrift.printable import printable
+
+_Found: TypeAlias = dict[str, Any]
+
+answer_s_max = 5.0
+"""How long the agent may be silent before it is asked anew."""
+
+_patience_s = 2.0
+"""How long an answer may be late before that is said."""
+
+_window_s = 60.0
+_tick_s = 1.0
+_signals = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
+
+
+class Seen:
+    """What the agent has answered, how old that is, and what its answers tell together."""
+
+    def __init__(self, interval_s: float) -> None:
+        self.found: _Found | None = None
+        self._interval_s = interval_s
+        self._trouble = ""
+        self._heard_s = 0.0
+        self._points: collections.deque[tuple[float, int]] = collections.deque()
+
+    def answered(self, found: _Found, now_s: float) -> None:
+        """Take an answer."""
+        uptime_s, stored = found["node"]["uptime_s"], found["records"]["games"]["stored"]
+        if self._points and uptime_s < self._points[-1][0]:
+            self._points.clear()  # it was started anew
+        self._points.append((uptime_s, stored))
+        while len(self._points) > 2 and self._points[0][0] < uptime_s - _window_s:
+            self._points.popleft()
+        self.found, self._heard_s, self._trouble = found, now_s, ""
+
+    def unanswered(self, reason: str) -> None:
+        """Take it that the agent did not answer, and why."""
+        self._trouble = reason
+
+    def trouble(self, now_s: float) -> str:
+        """Return why there is nothing newer, or an empty text as long as all is well."""
+        age_s = self.age_s(now_s)
+        late = age_s is not None and age_s > self._interval_s + _patience_s
+        return self._trouble or ("the agent does not answer" if late else "")
+
+    def age_s(self, now_s: float) -> float | None:
+        """Return the age of the last answer, None if there was none."""
+        return None if self.found is None else now_s - self._heard_s
+
+    def rate(self) -> str:
+        """Return how fast games came in, by the agent's own clock; empty if it is not known."""
+        if len(self._points) < 2:
+            return ""
+        (then_s, before), (uptime_s, stored) = self._points[0], self._points[-1]
+        if uptime_s == then_s:
+            return ""
+        games, passed_s = stored - before, uptime_s - then_s
+        return f"{games / passed_s:,.2f} games/s stored ({games:,} in {duration(passed_s)})"
+
+
+class Watch:
+    """Asks the agent at an interval, and shows what it has answered."""
+
+    def __init__(self, ask: Callable[[], Awaitable[_Found]], interval_s: float) -> None:
+        """`ask` raises as `client.ask` does."""
+        self.seen = Seen(interval_s)
+        self._ask = ask
+        self._interval_s = interval_s
+
+    async def print_on(self, show_one: Callable[[Seen, float], None]) -> None:
+        """Show one after the other, for ever."""
+        due_s = trio.current_time()
+        while True:
+            try:
+                self.seen.answered(await self._ask(), trio.current_time())
+            except (client.NotRunning, client.AgentError) as error:
+                self.seen.unanswered(str(error))
+            now_s = trio.current_time()
+            show_one(self.seen, now_s)
+            due_s = max(due_s + self._interval_s, now_s)
+            await trio.sleep_until(due_s)
+
+    async def draw_on(self, console: Console) -> None:
+        """Draw in place until Ctrl-C, and leave the last picture behind."""
+        with (
+            trio.open_signal_receiver(*_signals) as signals,
+            Live(
+                _Picture(self.seen, 0.0), console=console, screen=True, auto_refresh=False
+            ) as live,
+        ):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.print_on, functools.partial(_draw, live))
+                nursery.start_soon(self._grow_older, functools.partial(_draw, live))
+                await self._until_ended(signals, live)
+                nursery.cancel_scope.cancel()
+        console.print(_banner(self.seen, trio.current_time()))
+        if self.seen.found is not None:
+            console.print(whole(self.seen.found))
+
+    async def _until_ended(self, signals: AsyncIterator[int], live: Live) -> None:
+        async for each in signals:
+            if each == signal.SIGTSTP:
+                live.stop()  # the shell gets its own screen meanwhile
+                signal.raise_signal(signal.SIGSTOP)
+                live.start()
+            elif each != signal.SIGWINCH:
+                return
+            _draw(live, self.seen, trio.current_time())
+
+    async def _grow_older(self, show_one: Callable[[Seen, float], None]) -> None:
+        """Show what is seen while no answer comes."""
+        while True:
+            await trio.sleep(_tick_s)
+            if self.seen.trouble(trio.current_time()):
+                show_one(self.seen, trio.current_time())
+
+
+def watch(options: argparse.Namespace) -> int:
+    """Show the status until Ctrl-C."""
+    ask = functools.partial(
+        client.ask, home_of(options).socket, "GET", "/v1/status", timeout_s=answer_s_max
+    )
+    watching = Watch(lambda: trio.to_thread.run_sync(ask, abandon_on_cancel=True), options.watch)
+    console = Console(highlight=False)
+    try:
+        if options.json:
+            trio.run(watching.print_on, print_object)
+        elif sys.stdout.isatty() and not console.is_dumb_terminal:
+            trio.run(watching.draw_on, console)
+        else:
+            trio.run(watching.print_on, print_block)
+    except KeyboardInterrupt:
+        pass  # the way to end it
+    return Exit.HEALTHY
+
+
+def print_object(seen: Seen, now_s: float) -> None:
+    """Print the status, or that there is none, as JSON on one line."""
+    trouble, age_s = seen.trouble(now_s), seen.age_s(now_s)
+    age_s = None if age_s is None else round(age_s, 1)
+    told = {"unanswered": trouble, "last_answer_s": age_s} if trouble else seen.found
+    sys.stdout.write(f"{json.dumps(told)}\n")
+    sys.stdout.flush()
+
+
+def print_block(seen: Seen, now_s: float) -> None:
+    """Print the status, or that there is none, and an empty line."""
+    if seen.found is None or seen.trouble(now_s):
+        sys.stdout.write(f"{_banner(seen, now_s).plain}\n\n")
+    else:
+        sys.stdout.write(f"{seen.found['measured_at']}  {seen.rate()}".rstrip() + "\n")
+        sys.stdout.writelines(lines(whole(seen.found)))
+        sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def _draw(live: Live, seen: Seen, now_s: float) -> None:
+    live.update(_Picture(seen, now_s), refresh=True)
+
+
+def _banner(seen: Seen, now_s: float) -> Text:
+    trouble = printable(seen.trouble(now_s))
+    if trouble:
+        return Text(f"{trouble}; last answer: {ago(seen.age_s(now_s))}", "bold yellow")
+    if seen.found is None:
+        return Text("asking the agent", "dim")
+    when = datetime.datetime.fromisoformat(seen.found["measured_at"]).astimezone()
+    return Text(f"{when:%H:%M:%S}  {seen.rate()}".rstrip(), "dim")
+
+
+class _Picture:
+    """A status that fits the window: where there is no room, tables are cut, problems are not."""
+
+    def __init__(self, seen: Seen, now_s: float) -> None:
+        self._banner = _banner(seen, now_s)
+        self._found = seen.found
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        def drawn(part: RenderableType) -> list[list[Segment]]:
+            return console.render_lines(part, options.update(height=None), pad=False)
+
+        if self._found is None:
+            yield self._banner
+            return
+        top = drawn(Group(self._banner, summary(self._found)))
+        middle, bottom = drawn(tables(self._found)), drawn(verdict(self._found))
+        room = options.max_height - len(top) - len(bottom)
+        if len(middle) > room:
+            kept = max(0, room - 1)
+            more = Text(f"{len(middle) - kept} lines more than the window has room for", "dim")
+            middle = middle[:kept] + drawn(more)
+        for line in top + middle + bottom:
+            yield from line
+            yield Segment.line()
