@@ -1,0 +1,57 @@
+"""A run drawn from a seed: the same run in every process."""
+
+import dataclasses
+import random
+
+from tests.sim.mesh import Mesh
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a run."""
+
+    trace: list[str]
+    failure: str
+    """What was wrong; empty if nothing was."""
+
+
+def random_run(seed: int, nodes: int, steps: int) -> Result:
+    """Let `steps` things happen to a mesh, then heal it and check what must hold."""
+    mesh = Mesh(seed, nodes)
+    try:
+        rng = random.Random(f"steps {seed}")
+        for _ in range(steps):
+            _step(mesh, rng)
+        mesh.settle()
+    except AssertionError as error:
+        return Result(mesh.world.trace.lines, str(error))
+    finally:
+        mesh.close()
+    return Result(mesh.world.trace.lines, "")
+
+
+def _step(mesh: Mesh, rng: random.Random) -> None:
+    """Let one thing happen, and a little or a long time pass."""
+    box, other = rng.choice(mesh.names), rng.choice(mesh.names)
+    match rng.randrange(16):
+        case 0 | 1 | 2 | 3 | 4:
+            mesh.produce(box, rng.randint(1, 5))
+        case 5 | 6:
+            mesh.crash(box)
+        case 7 | 8:
+            mesh.start(box)
+        case 9:
+            mesh.cut(box, other)
+        case 10:
+            rng.choice((mesh.world.mend, lambda: mesh.split(1)))()
+        case 11:
+            mesh.weather(rng.choice((0.0, 0.1, 0.4)), rng.choice((0.0, 0.2)))
+        case 12:
+            rng.choice((mesh.wipe, lambda name: mesh.preempt(name, 2, 0.3)))(box)
+        case 13:
+            mesh.stop(box)
+        case 14:
+            rng.choice((mesh.back_up, mesh.restore))(box)
+        case 15:
+            mesh.fill(box)
+    mesh.advance(rng.choice((0.03, 0.3, 3.0, 15.0)))
