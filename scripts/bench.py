@@ -11,14 +11,27 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.benchmarks import cli, idle, ingest, sync_cold
+from scripts.benchmarks import (
+    cli,
+    delta,
+    filters,
+    idle,
+    in_sync,
+    ingest,
+    sync_cold,
+    sync_cold_1m,
+)
 from scripts.benchmarks.common import Metric
 
 benchmarks = {
     "cli": cli.measure,
+    "delta": delta.measure,
+    "filter": filters.measure,
     "idle": idle.measure,
+    "in-sync": in_sync.measure,
     "ingest": ingest.measure,
     "sync-cold-10k": sync_cold.measure,
+    "sync-cold-1M": sync_cold_1m.measure,
 }
 
 

@@ -1,21 +1,29 @@
 """What the benchmarks share."""
 
+import contextlib
 import dataclasses
+import itertools
 import os
 import random
+import shutil
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+from managers.state.store import SqliteStore
 from p2p.envelope import make_record
 from p2p.identity.ids import NodeId
+from p2p.kinds import Kinds
 
 project = Path(__file__).resolve().parent.parent.parent
 environment = {
     name: value for name, value in os.environ.items() if not name.startswith("RINGRIFT_")
 } | {"PYTHONPATH": str(project)}
 agent = [sys.executable, "-P", "-m", "ringrift"]
+
+ItemT = TypeVar("ItemT")
 
 _day_ms = 86_400_000
 _start_ms = 1_790_000_000_000
@@ -52,15 +60,43 @@ def alternate(
     )
 
 
-def records(count: int, size: int = 2048, seed: int = 1) -> Iterator[bytes]:
+def records(count: int, size: int = 2048) -> Iterator[bytes]:
     """Make records of about `size` bytes, over twelve configs and ten days."""
-    rng = random.Random(seed)
+    rng = random.Random(1)
     for number in range(count):
-        yield make_record(
-            "game",
-            65535,
-            f"config_{number % 12}",
-            _start_ms + number % 10 * _day_ms,
-            NodeId(bytes(16)),
-            rng.randbytes(size - 60),
-        )
+        yield record(rng, number % 12, number % 10, size)
+
+
+def record(rng: random.Random, config: int, day: int, size: int) -> bytes:
+    """Make one record of about `size` bytes."""
+    return make_record(
+        "game",
+        65535,
+        f"config_{config}",
+        _start_ms + day * _day_ms,
+        NodeId(bytes(16)),
+        rng.randbytes(size - 60),
+    )
+
+
+def batches(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
+    """Take items a thousand at a time."""
+    rest = iter(items)
+    while batch := list(itertools.islice(rest, 1000)):
+        yield batch
+
+
+def load(path: Path, made: Iterable[bytes]) -> None:
+    """Put records into the store in this file, and close it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.closing(SqliteStore(path, Kinds(), os.urandom)) as store:
+        for batch in batches(made):
+            store.ingest(batch, 0)
+
+
+def copied(base: Path, path: Path) -> SqliteStore:
+    """Open a copy of a store that is closed, under an id of its own."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = SqliteStore(Path(shutil.copyfile(base, path)), Kinds(), os.urandom)
+    store.renew_store_id(os.urandom)
+    return store

@@ -36,7 +36,7 @@ from p2p.records import Core
 from ringrift.commands.common import now_utc
 from ringrift.home import Home
 from scripts.benchmarks.agents import running, status
-from scripts.benchmarks.common import Metric, alternate, records
+from scripts.benchmarks.common import Metric, alternate, load, records
 from transports.base import Address
 from transports.https import HttpsTransport
 
@@ -50,7 +50,7 @@ def measure() -> dict[str, Metric]:
         folder = Path(name)
         with running(folder / "agent"):
             pass  # so that it has its keys
-        _fill(folder / "agent")
+        load(Home.find(str(folder / "agent")).store, records(_count))
         _, path = stack.enter_context(running(folder / "agent"))
         member = _member(status(path))
         rsync = _rsync(folder, stack) if shutil.which("rsync") else None
@@ -59,13 +59,6 @@ def measure() -> dict[str, Metric]:
             return trio.run(_pull, folder / "agent", member, Path(tempfile.mkdtemp(dir=folder)))
 
         return {"seconds": alternate(ours, rsync, "s", turns=_turns)}
-
-
-def _fill(home: Path) -> None:
-    with contextlib.closing(SqliteStore(Home.find(str(home)).store, Kinds(), os.urandom)) as store:
-        made = list(records(_count))
-        for start in range(0, _count, 1000):
-            store.ingest(made[start : start + 1000], 0)
 
 
 def _member(found: dict[str, dict[str, str]]) -> Member:
