@@ -29,6 +29,16 @@ from transports.base import TransportError
 exchange_interval_s = 5.0
 """Between two exchanges with a peer, about; pushes carry what is fresh."""
 
+head_start_s = 2.0
+"""What who has less gets, by the sequences of both: its exchange costs fewer bytes."""
+
+yield_s = 10.0
+"""After a request of a peer's exchange, ours with it waits so long: one moves what either lacks,
+and two at once would move it twice."""
+
+yield_s_max = 300.0
+"""If a peer's exchanges have not made us equal for so long, it is time for one of ours."""
+
 at_once_max = 4
 """Exchanges and audits. More would fetch the same records from more peers at the same time."""
 
@@ -59,6 +69,10 @@ class _Peer:
     differs: bool = False
     exchange_at_s: float = 0.0
     """The earliest time of the next exchange, unless one is asked for."""
+    differs_since_s: float | None = None
+    """Since when no exchange of ours has ended and no digests were equal."""
+    theirs_until_s: float = 0.0
+    """Until when the peer is to compare, rather than we."""
     pings: tuple[Ping, Ping] | None = None
     """Ours and its own, when they were last compared."""
     irreconcilable: tuple[bytes, bytes] = (b"", b"")
@@ -110,8 +124,18 @@ class AntiEntropy:
         is_first, state.pings = state.pings is None, (mine, theirs)
         mendable = (mine.known, theirs.known) != state.irreconcilable
         state.differs = not theirs.agrees(mine) and mendable
+        if not state.differs:
+            state.differs_since_s = None
+        elif state.differs_since_s is None:
+            state.differs_since_s = self._now_s()
+            if (theirs.seq, peer) < (mine.seq, self._runtime.node):
+                state.theirs_until_s = max(state.theirs_until_s, self._now_s() + head_start_s)
         if state.differs or is_first:
             self._due.review()
+
+    def answering(self, peer: NodeId) -> None:
+        """Note that a peer compares its records with ours."""
+        self._peer(peer).theirs_until_s = self._now_s() + yield_s
 
     def ask(self, syncs: Iterable[Sync]) -> None:
         """Exchange with these members now, or as soon as what is under way with them ends."""
@@ -126,7 +150,7 @@ class AntiEntropy:
     def hurry(self) -> None:
         """Let exchanges that are due soon be due now."""
         for state in self._peers.values():
-            state.exchange_at_s = 0.0
+            state.exchange_at_s = state.theirs_until_s = 0.0
         self._due.review()
 
     def _peer(self, node: NodeId) -> _Peer:
@@ -168,7 +192,7 @@ class AntiEntropy:
         try:
             outcome = await self.exchange(member, syncs)
             failure = outcome.reason
-            state.differs = False
+            state.differs, state.differs_since_s = False, None
             self._troubles.over(what, member)
         except (TransportError, CodecError) as error:
             failure = str(error)
@@ -269,4 +293,8 @@ class AntiEntropy:
 def _exchange_due_s(state: _Peer) -> float:
     if state.asked:
         return at_once
-    return state.exchange_at_s if state.differs else never
+    if not state.differs:
+        return never
+    since_s = state.differs_since_s
+    patience_s = 0.0 if since_s is None else since_s + yield_s_max
+    return max(state.exchange_at_s, min(state.theirs_until_s, patience_s))

@@ -1,5 +1,6 @@
 """Records reach everybody who should hold them, and evidence says who does. In virtual time."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from p2p.codec import MalformedMessage, pack
 from p2p.envelope import Record, RecordRefused
 from p2p.frames import frame
 from p2p.reconcile import Ping, Receipt, Snapshot
+from p2p.store import Safety
 from tests.managers.sync_mesh import game, member, mesh, names, tell
 from tests.rig import pass_s
 from transports.base import Incoming, Reply
@@ -328,3 +330,26 @@ def test_a_peer_that_sends_more_than_it_announced_is_cut_off(tmp_path: Path) -> 
             assert await b.stored() == 0
 
     tell(story)
+
+
+def test_a_count_that_takes_long_leaves_most_of_the_time_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[float] = []
+
+    async def story() -> None:
+        async with mesh(tmp_path, 1) as at:
+            (a,) = at.nodes
+            honest = a.planner.count
+
+            async def slow() -> Safety:
+                counts.append(trio.current_time())
+                await pass_s(2.0)
+                return await honest()
+
+            monkeypatch.setattr(a.planner, "count", slow)
+            await pass_s(45.0)
+
+    tell(story)
+    waits = [later - earlier for earlier, later in itertools.pairwise(counts)]
+    assert waits[-1] == pytest.approx(2.0 + 9 * 2.0)
