@@ -37,6 +37,7 @@ from p2p.hosts import check_host
 from p2p.identity.ids import NodeId
 
 _reason_bytes_max = 200
+_path_pattern = re.compile(r"/[A-Za-z0-9/._~-]{0,255}")
 
 Body: TypeAlias = bytes | AsyncIterable[bytes]
 """What is sent: all at once, or piece by piece. A generator is closed by whoever sends it."""
@@ -105,6 +106,12 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def check_path(path: str) -> None:
+    """Raise `ValueError` unless nodes may be asked for `path`: at most 256 plain characters."""
+    if not _path_pattern.fullmatch(path):
+        raise ValueError(f"path {path!r} is not made of / and letters, digits, . _ ~ -")
 
 
 class Inflow:
@@ -271,4 +278,7 @@ class Transport(Protocol):
         """
 
     async def aclose(self) -> None:
-        """Close every connection to other nodes. Requests under way end as `Interrupted`."""
+        """Close every connection to other nodes.
+
+        Requests under way end as `Interrupted`; to begin another raises `RuntimeError`.
+        """

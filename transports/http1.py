@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import h11
 import trio
 
-from p2p.codec import CodecError, message_bytes_max
+from p2p.codec import message_bytes_max
 from p2p.identity.ids import NodeId
 from transports.base import (
     DeadlineExceeded,
@@ -16,9 +16,9 @@ from transports.base import (
     Incoming,
     Interrupted,
     Reply,
-    TooLarge,
     closing_body,
 )
+from transports.faults import Fault, blame, line
 from transports.limits import Limits
 
 logger = logging.getLogger(__name__)
@@ -26,24 +26,8 @@ logger = logging.getLogger(__name__)
 _versions = (b"1.0", b"1.1")
 _methods = (b"GET", b"HEAD", b"POST")
 _query_fields_max = 32
-_sentence_chars_max = 1024
 _receive_bytes = 64 * 1024
 _send_bytes = 256 * 1024
-
-_statuses: dict[type[Exception], int] = {
-    DeadlineExceeded: 408,
-    Interrupted: 400,
-    TooLarge: 413,
-}
-"""What the sender is told when its body could not be read."""
-
-
-class _Fault(Exception):
-    """A request that is not answered by the handler but by us."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 class _Gone(Exception):
@@ -108,32 +92,26 @@ class Connection:
             return
         except Exception as error:
             # Whatever a handler raises must end its own request alone.
-            fault = self._blame(error)
-            if fault is None:
+            reply = self._blame(error)
+            if reply is None:
                 path = self._incoming.path if self._incoming else "before a request"
                 logger.exception("a handler failed: %s", path)
-                fault = _text(500, "internal error")
-            await self._last_words(fault)
+                reply = line(500, "internal error")
+            await self._last_words(reply)
 
     async def refuse(self, status: int, sentence: str) -> None:
         """Answer whatever is asked first in this way, and no more."""
 
         async def handler(_: Incoming) -> Reply:
-            raise _Fault(status, sentence)
+            raise Fault(status, sentence)
 
         await self.run(handler)
 
     def _blame(self, error: Exception) -> Reply | None:
-        """Return what to tell the peer whose fault `error` is; None if it is ours."""
-        if isinstance(error, _Fault):
-            return _text(error.status, str(error))
+        """As `faults.blame`; no HTTP is the peer's fault, too."""
         if isinstance(error, h11.RemoteProtocolError):
-            return _text(error.error_status_hint, str(error))
-        if isinstance(error, CodecError):
-            return _text(400, str(error))
-        if self._incoming is not None and error is self._incoming.failure:
-            return _text(_statuses[type(error)], str(error))
-        return None
+            return line(error.error_status_hint, str(error))
+        return blame(error, self._incoming)
 
     async def _exchange(self, handler: Handler, patience_s: float) -> bool:
         """Serve one request. Return whether another may follow."""
@@ -156,7 +134,7 @@ class Connection:
                     pass
         if scope.cancelled_caught:
             logger.warning("%s took more than %s s", incoming.path, self._limits.request_s)
-            raise _Fault(503, f"the request took longer than {self._limits.request_s} s")
+            raise Fault(503, f"the request took longer than {self._limits.request_s} s")
         if self._h11.our_state is not h11.DONE:
             with self._closing.waiting():
                 await linger(self._stream, self._limits)
@@ -177,7 +155,7 @@ class Connection:
             with trio.move_on_after(self._limits.head_s) as scope:
                 event = await self._next_event()
             if scope.cancelled_caught:
-                raise _Fault(408, f"the head took longer than {self._limits.head_s} s")
+                raise Fault(408, f"the head took longer than {self._limits.head_s} s")
         if not isinstance(event, h11.Request):
             return None
         return event
@@ -188,20 +166,20 @@ class Connection:
         # h11 limits what is incomplete; a head that came in one piece is measured here.
         head_bytes = len(request.target) + sum(len(k) + len(v) + 4 for k, v in request.headers)
         if head_bytes > self._limits.head_bytes_max:
-            raise _Fault(431, f"the head is larger than {self._limits.head_bytes_max} bytes")
+            raise Fault(431, f"the head is larger than {self._limits.head_bytes_max} bytes")
         if request.http_version not in _versions:
-            raise _Fault(505, "only HTTP/1.1 and HTTP/1.0 are spoken")
+            raise Fault(505, "only HTTP/1.1 and HTTP/1.0 are spoken")
         if request.method not in _methods:
-            raise _Fault(501, "only GET, HEAD and POST are served")
+            raise Fault(501, "only GET, HEAD and POST are served")
         path, _, query = request.target.decode("ascii").partition("?")
         if not path.startswith("/"):
-            raise _Fault(400, "the target is not a path")
+            raise Fault(400, "the target is not a path")
         try:
             fields = dict(
                 parse_qsl(query, keep_blank_values=True, max_num_fields=_query_fields_max)
             )
         except ValueError:
-            raise _Fault(400, f"the query has more than {_query_fields_max} fields") from None
+            raise Fault(400, f"the query has more than {_query_fields_max} fields") from None
         is_chunked = b"transfer-encoding" in headers
         return Incoming(
             path,
@@ -312,9 +290,3 @@ async def linger(stream: trio.abc.HalfCloseableStream, limits: Limits) -> None:
         rest_bytes = limits.linger_bytes_max
         while rest_bytes > 0 and (data := await stream.receive_some(rest_bytes)):
             rest_bytes -= len(data)
-
-
-def _text(status: int, sentence: str) -> Reply:
-    return Reply(
-        status, f"{sentence[:_sentence_chars_max]}\n".encode(), "text/plain; charset=utf-8"
-    )

@@ -4,9 +4,8 @@ Who the other side is, each end computes from its certificate before any applica
 """
 
 import contextlib
-import re
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -25,19 +24,19 @@ from transports.base import (
     Interrupted,
     Refused,
     Unreachable,
+    check_path,
     closing_body,
 )
 from transports.dial import Dialler
+from transports.faults import require_welcome
 from transports.limits import Limits
 from transports.listeners import bound_address
 from transports.pools import AnswerStream, PeerPool, Pools, RequestStream
 from transports.server import Admitted, Server
 from transports.tls_stream import TlsStream
 
-_path_pattern = re.compile(r"/[A-Za-z0-9/._~-]{0,255}")
 _unread_bytes_max = 64 * 1024
 """What is read of an answer that its reader left, to keep the connection."""
-_reason_bytes_max = 4096
 
 
 class HttpsTransport:
@@ -59,6 +58,8 @@ class HttpsTransport:
         self._pools = Pools(dialler, self._limits)
         # Every request has one deadline, for all of it.
         self._client = httpx.AsyncClient(transport=self._pools, timeout=None)
+        self._under_way: set[trio.CancelScope] = set()
+        self._is_closed = False
 
     def request(
         self,
@@ -97,6 +98,10 @@ class HttpsTransport:
 
     async def aclose(self) -> None:
         """As `Transport.aclose`; the listeners are closed too."""
+        self._is_closed = True
+        # Some have no connection yet that could be closed.
+        for scope in self._under_way:
+            scope.cancel()
         await self._client.aclose()
         for listener in self._listeners:
             await listener.aclose()
@@ -110,17 +115,16 @@ class HttpsTransport:
         body: Body,
         deadline_s: float,
     ) -> AsyncIterator[Answer]:
-        if not _path_pattern.fullmatch(path):
-            raise ValueError(f"path {path!r} is not made of / and letters, digits, . _ ~ -")
+        check_path(path)
+        if self._is_closed:
+            raise RuntimeError("the transport is closed")
         progress = _Progress()
-        with trio.move_on_after(deadline_s) as scope:
+        with self._ends_within(deadline_s) as scope:
             async with closing_body(body), pool_lent as pool:
                 pool.backend.addresses = addresses
                 stream, answer = await self._send(pool, path, body, progress)
                 try:
-                    if answer.status == httpx.codes.FORBIDDEN:
-                        reason = (await answer.read(_reason_bytes_max)).decode(errors="replace")
-                        raise Refused(f"the peer refused us: {reason.strip()}")
+                    await require_welcome(answer)
                     yield answer
                     if answer.length_bytes is not None and answer.length_bytes <= _unread_bytes_max:
                         while await stream.receive():
@@ -128,10 +132,22 @@ class HttpsTransport:
                 finally:
                     await stream.aclose()
         if scope.cancelled_caught:
+            if self._is_closed:
+                raise Interrupted("the transport was closed")
             if progress.is_dialling:
                 places = ", ".join(map(str, addresses))
                 raise Unreachable(f"no answer from {places} in {deadline_s} s")
             raise DeadlineExceeded(f"{path} took longer than {deadline_s} s")
+
+    @contextlib.contextmanager
+    def _ends_within(self, deadline_s: float) -> Iterator[trio.CancelScope]:
+        """Mark what ends at its deadline, and with the transport."""
+        with trio.move_on_after(deadline_s) as scope:
+            self._under_way.add(scope)
+            try:
+                yield scope
+            finally:
+                self._under_way.discard(scope)
 
     async def _send(
         self, pool: PeerPool, path: str, body: Body, progress: "_Progress"

@@ -15,13 +15,11 @@ import errno
 import logging
 import math
 import random
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import trio
 
-from p2p.codec import CodecError
 from p2p.identity.ids import NodeId
 from transports.base import (
     Address,
@@ -34,25 +32,16 @@ from transports.base import (
     NotListening,
     Refused,
     Reply,
-    TooLarge,
     TransportError,
     Unreachable,
+    check_path,
     closing_body,
 )
+from transports.faults import Fault, blame, line, require_welcome
 from transports.limits import Limits
 from transports.memory_exchange import Exchange, Gone
 
 logger = logging.getLogger(__name__)
-
-_path_pattern = re.compile(r"/[A-Za-z0-9/._~-]{0,255}")
-_reason_bytes_max = 4096
-
-_statuses: dict[type[Exception], int] = {
-    DeadlineExceeded: 408,
-    Interrupted: 400,
-    TooLarge: 413,
-}
-"""What the sender is told when its body could not be read."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -278,14 +267,13 @@ class _Service:
                 await self._reply(exchange, await self._handler(incoming))
             if scope.cancelled_caught:
                 logger.warning("%s took more than %s s", exchange.path, request_s)
-                fault = _text(503, f"the request took longer than {request_s} s")
-                await self._reply(exchange, fault)
+                raise Fault(503, f"the request took longer than {request_s} s")
         except Exception as error:
             # Whatever a handler raises must end its own request alone.
-            reply = _blame(error, incoming)
+            reply = blame(error, incoming)
             if reply is None:
                 logger.exception("a handler failed: %s", exchange.path)
-                reply = _text(500, "internal error")
+                reply = line(500, "internal error")
             await self._reply(exchange, reply)
 
     async def _reply(self, exchange: Exchange, reply: Reply) -> None:
@@ -386,8 +374,7 @@ class MemoryTransport:
         body: Body,
         deadline_s: float,
     ) -> AsyncIterator[Answer]:
-        if not _path_pattern.fullmatch(path):
-            raise ValueError(f"path {path!r} is not made of / and letters, digits, . _ ~ -")
+        check_path(path)
         if self._is_closed:
             raise RuntimeError("the transport is closed")
         exchange = None
@@ -400,9 +387,7 @@ class MemoryTransport:
                     exchange = self._exchange_with(service.end, path, body)
                     self._requests[scope] = exchange
                     answer = await self._send(service, exchange)
-                    if answer.status == 403:
-                        reason = (await answer.read(_reason_bytes_max)).decode(errors="replace")
-                        raise Refused(f"the peer refused us: {reason.strip()}")
+                    await require_welcome(answer)
                     yield answer
             finally:
                 del self._requests[scope]
@@ -476,16 +461,3 @@ class MemoryTransport:
             copy.answer.leave()
             self._network.traffic.duplicated += 1
             service.accept(copy)
-
-
-def _blame(error: Exception, incoming: Incoming) -> Reply | None:
-    """Return what to tell the sender whose fault `error` is; None if it is ours."""
-    if isinstance(error, CodecError):
-        return _text(400, str(error))
-    if error is incoming.failure:
-        return _text(_statuses[type(error)], str(error))
-    return None
-
-
-def _text(status: int, sentence: str) -> Reply:
-    return Reply(status, f"{sentence}\n".encode(), "text/plain; charset=utf-8")

@@ -4,6 +4,7 @@ Nothing here knows what carries the bytes. Where a test must wait, it waits for 
 """
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import AsyncIterator
 
@@ -214,6 +215,13 @@ class TransportContract:
             assert await answer.read() == b"field 3 is no number\n"
         assert not caplog.records
 
+    async def test_a_fault_is_told_in_so_many_words(self, network: Network) -> None:
+        async def handler(_: Incoming) -> Reply:
+            raise CodecError("x" * 5000)
+
+        async with paired(network, handler) as pair, pair.ask() as answer:
+            assert await answer.read() == b"x" * 1024 + b"\n"
+
     async def test_a_handlers_bug_is_logged_and_harms_no_other_request(
         self, network: Network, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -287,12 +295,15 @@ class TransportContract:
             assert outcome
             await pair.assert_usable()
 
-    async def test_a_sender_that_is_not_welcome_is_refused(self, network: Network) -> None:
+    @pytest.mark.parametrize("reason", ["revoked", "\N{NO ENTRY SIGN}" * 1024])
+    async def test_a_sender_that_is_not_welcome_is_refused(
+        self, network: Network, reason: str
+    ) -> None:
         async def handler(_: Incoming) -> Reply:
-            return Reply(403, b"revoked")
+            return Reply(403, f"{reason}\n".encode())
 
         async with paired(network, handler) as pair:
-            with pytest.raises(Refused, match="revoked"):
+            with pytest.raises(Refused, match=rf"^the peer refused us: {reason}\Z"):
                 async with pair.ask():
                     pass
 
@@ -372,6 +383,17 @@ class TransportContract:
                 async with pair.ask(deadline_s=short_s):
                     pass
             await pair.assert_usable()
+
+    async def test_a_handler_that_takes_too_long_is_stopped(
+        self, network: Network, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        network.limits = dataclasses.replace(network.limits, request_s=short_s)
+        async with paired(network, for_ever) as pair:
+            async with pair.ask() as answer:
+                assert answer.status == 503
+                assert await answer.read() == b"the request took longer than 0.2 s\n"
+            await pair.assert_usable()
+        assert "/v1/test took more than 0.2 s" in caplog.text
 
     async def test_a_deadline_covers_the_block_that_reads(self, network: Network) -> None:
         async def pieces() -> AsyncIterator[bytes]:
@@ -479,24 +501,37 @@ class TransportContract:
                 await service.stopped.wait()
             ended.set()
 
-    async def test_a_request_under_way_may_finish_when_serving_ends(self, network: Network) -> None:
-        asked = trio.Event()
-        stopping = trio.Event()
+    @pytest.mark.parametrize("before", [0, 1, 4])
+    async def test_requests_under_way_get_their_moment_however_many_came_before(
+        self, network: Network, before: int
+    ) -> None:
+        network.limits = dataclasses.replace(network.limits, grace_s=long_s)
+        turns = [trio.Event() for _ in range(4)]
+        all_asked = trio.Event()
+        asked = 0
 
-        async def handler(_: Incoming) -> Reply:
-            asked.set()
-            await stopping.wait()
-            return Reply(body=b"just in time")
+        async def handler(incoming: Incoming) -> Reply:
+            nonlocal asked
+            asked += 1
+            if asked == len(turns):
+                all_asked.set()
+            await turns[int(await incoming.read())].wait()
+            return Reply(body=b"in time")
 
-        async def ask(pair: Pair) -> None:
-            async with pair.ask() as answer:
-                assert await answer.read() == b"just in time"
+        async def ask(pair: Pair, turn: int) -> None:
+            async with pair.ask(b"%d" % turn) as answer:
+                assert await answer.read() == b"in time"
+            for following in turns[turn + 1 : turn + 2]:
+                following.set()
 
         async with served(network, handler) as service, trio.open_nursery() as nursery:
-            nursery.start_soon(ask, service.pair)
-            await asked.wait()
+            for _ in range(before):
+                await service.pair.assert_usable()
+            for turn in range(len(turns)):
+                nursery.start_soon(ask, service.pair, turn)
+            await all_asked.wait()
             service.stop()
-            stopping.set()
+            turns[0].set()
             await service.stopped.wait()
 
     async def test_nothing_is_served_after_serving_has_ended(self, network: Network) -> None:
@@ -519,7 +554,23 @@ class TransportContract:
                 async with pair.ask():
                     pass
 
+        async def introduce(pair: Pair) -> None:
+            with pytest.raises(Interrupted):
+                async with pair.caller.transport.introduce(
+                    pair.addresses[0], "/v1/test", deadline_s=long_s
+                ):
+                    pass
+
         async with paired(network, handler) as pair, trio.open_nursery() as nursery:
-            nursery.start_soon(ask, pair)
+            for _ in range(20):
+                nursery.start_soon(ask, pair)
+            nursery.start_soon(introduce, pair)
             await asked.wait()
             await pair.caller.transport.aclose()
+
+    async def test_a_closed_transport_asks_nobody(self, network: Network) -> None:
+        async with paired(network, nothing) as pair:
+            await pair.assert_usable()
+            await pair.caller.transport.aclose()
+            with pytest.raises(RuntimeError, match="the transport is closed"):
+                await pair.assert_usable()

@@ -9,6 +9,7 @@ import trio
 
 from p2p.identity.ids import NodeId
 from transports.base import Address, Answer, Body, Handler, Incoming, Reply, Transport
+from transports.limits import Limits
 
 long_s = 30.0
 """A deadline that no test is meant to meet, however slow the machine."""
@@ -32,6 +33,9 @@ class Node:
 
 class Network(Protocol):
     """What an implementation brings to its tests. Its nodes are of one mesh."""
+
+    limits: Limits
+    """Those of every node that is opened from now on."""
 
     def node(self) -> contextlib.AbstractAsyncContextManager[Node]:
         """Open a node, and close its transport in the end."""

@@ -61,13 +61,14 @@ class Loopback:
     """Nodes of one mesh on this box."""
 
     def __init__(self, mesh: Mesh, members: Sequence[Member]) -> None:
+        self.limits = brief
         self._mesh = mesh
         self._members = iter(members)
 
     @contextlib.asynccontextmanager
     async def node(self) -> AsyncIterator[Node]:
         member = next(self._members)
-        async with transport_of(self._mesh, member, listens=True) as transport:
+        async with transport_of(self._mesh, member, self.limits, listens=True) as transport:
             yield Node(member.id, transport)
 
     def nowhere(self) -> Address:
@@ -507,6 +508,16 @@ async def test_the_port_is_free_again_when_a_transport_is_closed(mesh: Mesh) -> 
     await transport.aclose()
     (again,) = await open_tcp(address)
     await again.aclose()
+
+
+async def test_a_request_that_has_ended_is_forgotten(mesh: Mesh) -> None:
+    member = mesh.member()
+    transport = HttpsTransport(mesh.id, member.client_context, member.server_context)
+    with pytest.raises(Unreachable):
+        async with transport.request(member.id, [], "/v1/x", deadline_s=long_s):
+            pass
+    assert not transport._under_way
+    await transport.aclose()
 
 
 # The end

@@ -16,7 +16,6 @@ from tests.transports.harness import (
     Pair,
     Source,
     bulk_bytes,
-    for_ever,
     long_s,
     nothing,
     paired,
@@ -31,7 +30,6 @@ from transports.base import (
     NotListening,
     Reply,
 )
-from transports.limits import Limits
 from transports.memory import Conditions, MemoryNetwork
 
 pytestmark = pytest.mark.anyio
@@ -248,9 +246,6 @@ async def test_a_body_in_pieces_arrives_once(links: MemoryNetwork, network: Netw
         assert links.traffic.duplicated == 0
 
 
-# Cuts
-
-
 # Serving
 
 
@@ -268,19 +263,6 @@ async def test_an_address_is_used_by_one_node_only(links: MemoryNetwork, network
         other = links.transport(NodeId(b"other".ljust(16)), *pair.addresses)
         with pytest.raises(OSError, match="in use"):
             await other.serve(nothing)
-
-
-async def test_requests_under_way_get_their_moment_however_many_came_before(
-    network: Network,
-) -> None:
-    async def handler(_: Incoming) -> Reply:
-        service.stop()
-        await trio.testing.wait_all_tasks_blocked()
-        return Reply()
-
-    async with served(network, handler) as service:
-        await service.pair.assert_usable()
-        assert await outcome(service.pair) == "answered"
 
 
 async def test_a_request_that_comes_after_the_end_of_serving_is_not_acted_on(
@@ -314,23 +296,6 @@ async def test_a_request_is_acted_on_though_its_sender_has_left(
         while not witness.bodies:
             await pair.assert_usable()
         assert witness.bodies == [b"x"]
-
-
-async def test_a_handler_that_takes_too_long_is_stopped(
-    links: MemoryNetwork, network: Network, caplog: pytest.LogCaptureFixture
-) -> None:
-    links.limits = Limits(request_s=2)
-    async with paired(network, for_ever) as pair, pair.ask() as answer:
-        assert answer.status == 503
-        assert b"longer than 2 s" in await answer.read()
-    assert "/v1/test took more than 2 s" in caplog.text
-
-
-async def test_a_closed_transport_asks_nobody(network: Network) -> None:
-    async with paired(network, nothing) as pair:
-        await pair.caller.transport.aclose()
-        with pytest.raises(RuntimeError, match="closed"):
-            await outcome(pair)
 
 
 # Cost

@@ -20,6 +20,7 @@ from transports.base import (
     Reply,
     TransportError,
 )
+from transports.limits import Limits
 from transports.memory import Conditions, MemoryNetwork
 
 
@@ -29,6 +30,14 @@ class Village:
     def __init__(self, links: MemoryNetwork) -> None:
         self._links = links
         self._made = 0
+
+    @property
+    def limits(self) -> Limits:
+        return self._links.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._links.limits = limits
 
     def _next(self) -> tuple[NodeId, Address]:
         self._made += 1
