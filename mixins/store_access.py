@@ -23,6 +23,8 @@ class StoreAccess:
         self._threads = threads
         self._reading = trio.Lock()
         self._writing = trio.Lock()
+        self.ingest_fault = ""
+        """Why the latest batch of records could not be stored; empty if it could."""
 
     async def read(self, query: Callable[[NodeStore], ResultT]) -> ResultT:
         """Run a query that changes nothing."""
@@ -39,4 +41,11 @@ class StoreAccess:
     ) -> Ingested:
         """Check and store a batch of records; those stored are on the disk when this returns."""
         records = tuple(batch)
-        return await self.write(lambda store: store.ingest(records, now_ms, source=source))
+        try:
+            done = await self.write(lambda store: store.ingest(records, now_ms, source=source))
+        except BaseException as error:
+            if not isinstance(error, trio.Cancelled):
+                self.ingest_fault = str(error)
+            raise
+        self.ingest_fault = ""
+        return done

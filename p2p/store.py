@@ -67,6 +67,10 @@ class Root:
     """The ids whose records are here: known, less refused."""
 
 
+class StoreFault(Exception):
+    """The store could not do what was asked, and has changed nothing: the message says why."""
+
+
 class View(Protocol):
     """A store as it was at one sequence; later rows do not show. Keys unknown to us are empty."""
 
@@ -80,8 +84,10 @@ class View(Protocol):
     def months(self) -> Mapping[MonthKey, Digest]:
         """Sum up each month; empty ones are left out."""
 
-    def segments(self, months: Collection[MonthKey]) -> Mapping[SegmentKey, Digest]:
-        """Sum up each segment of these months."""
+    def segments(
+        self, months: Collection[MonthKey]
+    ) -> Mapping[MonthKey, Mapping[SegmentKey, Digest]]:
+        """Sum up each segment of these months; months without any are left out."""
 
     def leaves(self, segment: SegmentKey) -> Sequence[Digest]:
         """Sum up each of a segment's 256 leaves."""

@@ -61,9 +61,15 @@ class MemoryView:
         """Sum up each month; empty ones are left out."""
         return _sums((row.month, row.id) for row in self.rows)
 
-    def segments(self, months: Collection[MonthKey]) -> Mapping[SegmentKey, Digest]:
-        """Sum up each segment of these months."""
-        return _sums((row.key, row.id) for row in self.rows if row.month in months)
+    def segments(
+        self, months: Collection[MonthKey]
+    ) -> Mapping[MonthKey, Mapping[SegmentKey, Digest]]:
+        """Sum up each segment of these months; months without any are left out."""
+        by_month = {
+            month: _sums((row.key, row.id) for row in self.rows if row.month == month)
+            for month in months
+        }
+        return {month: sums for month, sums in by_month.items() if sums}
 
     def leaves(self, segment: SegmentKey) -> Sequence[Digest]:
         """Sum up each of a segment's 256 leaves."""

@@ -15,8 +15,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from p2p.store import StoreFault
 
-class StoreError(Exception):
+
+class StoreError(StoreFault):
     """The store's file cannot be used; the message says why and what to do."""
 
 

@@ -47,6 +47,11 @@ class StateManager(P2PMixinBase):
         """Return the loop that signs."""
         return (Loop("vouch", self._vouch_for_ever),)
 
+    def health(self) -> Iterable[str]:
+        """Say if records cannot be stored."""
+        if fault := self.runtime.store.ingest_fault:
+            yield f"records cannot be stored: {fault}"
+
     def _stored(self, event: RecordsStored) -> None:
         if event.source is None:
             self._waiting |= {row.id: row.seq for row in event.rows if row.kind != batch_kind}

@@ -8,6 +8,7 @@ are equal; `audit` tells which and when. Neither trusts that anything was pushed
 import dataclasses
 import functools
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from managers.sync_planner.audit import AuditRounds
@@ -18,16 +19,20 @@ from managers.sync_planner.sync import Sync
 from managers.sync_planner.traffic import Traffic
 from managers.sync_planner.troubles import Troubles
 from managers.sync_planner.turns import MadeWay, Turns
+from mixins.backoff import backoff_s
 from mixins.runtime import Runtime
 from p2p.codec import CodecError
 from p2p.identity.ids import NodeId
 from p2p.membership import Member
 from p2p.reconcile import Initiator, Outcome, Ping, ping
-from p2p.store import Mark, NodeStore
+from p2p.store import Mark, NodeStore, StoreFault
 from transports.base import TransportError
 
 exchange_interval_s = 5.0
 """Between two exchanges with a peer, about; pushes carry what is fresh."""
+
+exchange_interval_s_max = 60.0
+"""Each exchange in a row that does not come to its end doubles the interval, up to this."""
 
 head_start_s = 2.0
 """What who has less gets, by the sequences of both: its exchange costs fewer bytes."""
@@ -37,12 +42,17 @@ yield_s = 10.0
 and two at once would move it twice."""
 
 yield_s_max = 300.0
-"""If a peer's exchanges have not made us equal for so long, it is time for one of ours."""
+"""If a peer's exchanges have not made us equal for so long, it is time for one of ours.
 
-at_once_max = 4
+The time runs from the first difference since an exchange of ours was complete. Equal digests start
+it anew only if they lasted as long, so a peer cannot put us off for ever by a word now and then.
+One that goes on claiming to be equal needs no such trick: against that there are audits.
+"""
+
+at_once_max = 1
 """Exchanges and audits. More would fetch the same records from more peers at the same time."""
 
-turn_s = 60.0
+turn_s = 15.0
 """One that takes longer makes way as soon as others wait."""
 
 _told_records_min = 100
@@ -69,14 +79,20 @@ class _Peer:
     differs: bool = False
     exchange_at_s: float = 0.0
     """The earliest time of the next exchange, unless one is asked for."""
-    differs_since_s: float | None = None
-    """Since when no exchange of ours has ended and no digests were equal."""
+    failures: int = 0
+    """How many exchanges in a row have not come to their end."""
+    differed_s: float = -math.inf
+    """When the digests differed last, if they have since an exchange of ours was complete."""
+    yields_until_s: float = 0.0
+    """When it is time for ours, whatever the peer is doing."""
     theirs_until_s: float = 0.0
     """Until when the peer is to compare, rather than we."""
     pings: tuple[Ping, Ping] | None = None
     """Ours and its own, when they were last compared."""
     irreconcilable: tuple[bytes, bytes] = (b"", b"")
-    """Our digest and its own, after an exchange that left nothing but what one side refuses."""
+    """Our digest and its own, after a complete exchange that had nothing to move: only what one
+    side refuses can make them differ. A collision ends an exchange early, unless records are
+    withheld; then what it hides has to wait for another record or an audit."""
     latest: Latest | None = None
     asked: list[Sync] = dataclasses.field(default_factory=list)
     """The exchange that is asked for and has not begun, as each of those who ask sees it."""
@@ -122,19 +138,21 @@ class AntiEntropy:
         """Plan an exchange if these pings, of one moment, differ in a way that it can mend."""
         state = self._peer(peer)
         is_first, state.pings = state.pings is None, (mine, theirs)
+        differed = state.differs
         mendable = (mine.known, theirs.known) != state.irreconcilable
         state.differs = not theirs.agrees(mine) and mendable
-        if not state.differs:
-            state.differs_since_s = None
-        elif state.differs_since_s is None:
-            state.differs_since_s = self._now_s()
-            if (theirs.seq, peer) < (mine.seq, self._runtime.node):
-                state.theirs_until_s = max(state.theirs_until_s, self._now_s() + head_start_s)
+        if state.differs:
+            now_s = self._now_s()
+            if now_s - state.differed_s > yield_s_max:
+                state.yields_until_s = now_s + yield_s_max
+            state.differed_s = now_s
+            if not differed and (theirs.seq, peer) < (mine.seq, self._runtime.node):
+                state.theirs_until_s = max(state.theirs_until_s, now_s + head_start_s)
         if state.differs or is_first:
             self._due.review()
 
     def answering(self, peer: NodeId) -> None:
-        """Note that a peer compares its records with ours."""
+        """Note that a peer compares its records with ours: ours with it waits, within limits."""
         self._peer(peer).theirs_until_s = self._now_s() + yield_s
 
     def ask(self, syncs: Iterable[Sync]) -> None:
@@ -192,20 +210,31 @@ class AntiEntropy:
         try:
             outcome = await self.exchange(member, syncs)
             failure = outcome.reason
-            state.differs, state.differs_since_s = False, None
+            self._note_end(state, outcome)
             self._troubles.over(what, member)
-        except (TransportError, CodecError) as error:
+        except (TransportError, CodecError, StoreFault) as error:
             failure = str(error)
             state.differs = False
+            state.failures += 1
             self._traffic.exchanges_failed += 1
             self._troubles.tell(what, member, error)
         finally:
-            delay_s = exchange_interval_s * self._runtime.rng.uniform(0.8, 1.2)
-            state.exchange_at_s = self._now_s() + delay_s
+            state.exchange_at_s = self._now_s() + self._delay_s(state)
             given, taken = (None, None) if outcome is None else (outcome.given, outcome.taken)
             state.latest = Latest(self._now_s(), failure, given, taken)
             for sync in syncs:
                 sync.end(failure, self._now_s())
+
+    def _note_end(self, state: _Peer, outcome: Outcome) -> None:
+        state.differs = not outcome.complete
+        if outcome.complete:
+            state.failures, state.differed_s = 0, -math.inf
+        else:
+            state.failures += 1
+
+    def _delay_s(self, state: _Peer) -> float:
+        delay_s = backoff_s(exchange_interval_s, exchange_interval_s_max, max(1, state.failures))
+        return delay_s * self._runtime.rng.uniform(0.8, 1.2)
 
     async def exchange(self, member: Member, syncs: Iterable[Sync] = ()) -> Outcome:
         """Compare our records with a member's and move what either lacks.
@@ -269,7 +298,7 @@ class AntiEntropy:
         try:
             await self._run(member, machine)
             self._troubles.over(what, member)
-        except (TransportError, CodecError) as error:
+        except (TransportError, CodecError, StoreFault) as error:
             self._troubles.tell(what, member, error)
         finally:
             outcome = machine.outcome
@@ -295,6 +324,4 @@ def _exchange_due_s(state: _Peer) -> float:
         return at_once
     if not state.differs:
         return never
-    since_s = state.differs_since_s
-    patience_s = 0.0 if since_s is None else since_s + yield_s_max
-    return max(state.exchange_at_s, min(state.theirs_until_s, patience_s))
+    return max(state.exchange_at_s, min(state.theirs_until_s, state.yields_until_s))

@@ -22,8 +22,12 @@ batch_s_max = 5.0
 """So long at most, as long as more comes: whenever the stream is cut, little is lost."""
 
 piece_records_max = 256
-piece_bytes_max = 1024 * 1024
-"""Read from the disk and sent at a time, or one record; typically they are 1 or 2 KiB."""
+piece_bytes_max = 256 * 1024
+"""Read from the disk and sent at a time, or one record; typically they are 1 or 2 KiB. A peer may
+let as many pieces wait as it has connections."""
+
+_slice_bytes = 64 * 1024
+"""A push is taken apart so much at a time, so that too many small records cost no memory."""
 
 stream_bytes_max = 1 << 40
 stall_s_max = 30.0
@@ -39,13 +43,15 @@ def framed(records: Iterable[bytes]) -> bytes:
 def split(body: bytes, records_max: int) -> list[bytes]:
     """Take framed records apart. Raises `MalformedMessage`, also if there are too many."""
     decoder = Frames(record_bytes_max)
+    records: list[bytes] = []
     try:
-        records = decoder.feed(body)
+        for start in range(0, len(body), _slice_bytes):
+            records += decoder.feed(body[start : start + _slice_bytes])
+            if len(records) > records_max:
+                raise MalformedMessage(f"more than {records_max} records in a push")
         decoder.finish()
     except FrameError as error:
         raise MalformedMessage(str(error)) from None
-    if len(records) > records_max:
-        raise MalformedMessage(f"{len(records)} records in a push; the limit is {records_max}")
     return records
 
 
@@ -90,7 +96,9 @@ async def framed_answer(
     pieces = held_in_batches(store, ids, records_max=piece_records_max, bytes_max=piece_bytes_max)
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
-            yield framed(piece.values())
+            data = framed(piece.values())
+            piece.clear()  # or memory would hold it twice while it is sent
+            yield data
 
 
 async def frames_in(inflow: Inflow, clock: Clock) -> AsyncGenerator[list[bytes], None]:
@@ -136,7 +144,7 @@ class _Paced:
     async def next(self) -> bytes | None:
         """Return the next chunk, or None at the end. Raises `Interrupted` if it is too slow."""
         since_s = self._clock.monotonic_s()
-        with trio.move_on_after(self._left_s):
+        with trio.move_on_after(max(0.0, self._left_s)):
             chunk = await anext(self._chunks, None)
             self._left_s -= self._clock.monotonic_s() - since_s
             self._brought_bytes += len(chunk or b"")

@@ -117,6 +117,8 @@ class Exchange:
                     answer, *batch = batch
                     following = await self._receive(answer)
                 following -= len(batch)
+                if self._machine.outcome.reason:
+                    return  # what follows an answer that ended the exchange does not matter
                 if following < 0:
                     raise MalformedMessage("more records than the answer speaks of")
                 if batch:

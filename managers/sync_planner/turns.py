@@ -16,8 +16,10 @@ class MadeWay(Exception):
 class Turns:
     """Gives a number of places in order of arrival, each for as long as nobody waits.
 
-    A turn lasts `turn_s` at least. Whenever others wait, the longest turns end, as many as wait, so
-    that a place comes free within `turn_s` whatever the peers do.
+    A turn lasts `turn_s` at least. Whenever others wait, the longest turns end, as many as wait. So
+    whoever is first in line waits for `turn_s` at most, whatever the peers do, and for what the
+    turn that ends may not leave half done, such as a commit in its thread; and whoever is further
+    back, for that once more for every so many before it as there are places.
     """
 
     def __init__(self, clock: Clock, *, places: int, turn_s: float) -> None:

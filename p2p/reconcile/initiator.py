@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import TypeAlias, TypeVar
 
 from p2p.codec import MalformedMessage, message_bytes_max, pack, unpack
-from p2p.envelope import RecordId
+from p2p.envelope import RecordId, record_id
 from p2p.manifest import Digest, MonthKey, key_bytes, leaf_bits_stored
 from p2p.reconcile import filters, findings, parts
 from p2p.reconcile.arrivals import Arrivals
@@ -47,6 +47,7 @@ from p2p.reconcile.messages import (
     leaf_entry_bytes,
     leaves_per_answer_max,
     parts_per_request_max,
+    ping_digest_bytes,
     push_records_max,
     records_per_answer_max,
     salt_bytes,
@@ -82,6 +83,9 @@ _filtered_ids_per_request = 15_000
 to be sent again."""
 
 _months_per_page = _page_bytes // 29
+_months_at_once = 256
+"""An answer may name thousands, and our own segments of a few hundred take megabytes."""
+
 _first_month = MonthKey(bytes(key_bytes))
 _last_month = MonthKey(b"\xff" * key_bytes)
 
@@ -137,7 +141,10 @@ class Initiator:
         self._view = view
         self._rng = rng
         self._requests_max = requests
-        self._outcome = Outcome(view.root().seq)
+        root = view.root()
+        self._outcome = Outcome(root.seq)
+        self._theirs = root.known
+        """All that the peer knows, by what was found so far: ours, and what either lacks."""
         self._stages: set[tuple[type, int]] = set()
         self._giving: list[RecordId] = []
         self._arrivals: Arrivals | None = None
@@ -192,6 +199,7 @@ class Initiator:
     def received(self, records: Sequence[bytes]) -> None:
         """Note that these of the records that follow an answer came and were ingested."""
         self._outcome.taken += len(records)
+        self._theirs += Digest.of(map(record_id, records))
         if self._outcome.taken > self._outcome.offered:
             self._fault = "more records than announced"
         elif self._arrivals is not None:
@@ -221,6 +229,7 @@ class Initiator:
         try:
             yield from course
             yield from self._push(1)
+            self._check_found()
             self._outcome.complete = True
         except (_Ended, MalformedMessage, parts.PartTooLarge) as end:
             self._outcome.reason = str(end)
@@ -242,10 +251,10 @@ class Initiator:
             first = answer.next or _after(request.last)
 
     def _audit(self, leaf: int) -> Course[None]:
-        segments = sorted(self._view.segments(self._view.months()))
         yield from self._list(
             listed
-            for segment in segments
+            for month in sorted(self._view.months())
+            for segment in sorted(self._view.segments([month])[month])
             for listed in parts.fitting(self._view, Part(segment, leaf_bits_stored, leaf))
         )
 
@@ -287,11 +296,17 @@ class Initiator:
         if answer.next is not None and not (keys and keys[-1] < answer.next <= request.last):
             raise _Ended("a page that leads nowhere")
 
-    def _compare(self, months: Iterable[MonthSegments]) -> Course[None]:
+    def _compare(self, page: Sequence[MonthSegments]) -> Course[None]:
         """Settle every segment of a page of months that differ."""
+        for start in range(0, len(page), _months_at_once):
+            yield from self._settle(self._differing(page[start : start + _months_at_once]))
+
+    def _differing(self, months: Sequence[MonthSegments]) -> list[_Counted]:
+        """List the segments of these months that differ."""
         differing: list[_Counted] = []
+        known = self._view.segments([month.month for month in months])
         for month in months:
-            ours = dict(self._view.segments([month.month]))
+            ours = dict(known.get(month.month, {}))
             for theirs in month.segments:
                 mine = ours.pop(theirs.segment, Digest())
                 if mine.short(digest_bytes) != theirs.digest:
@@ -299,7 +314,7 @@ class Initiator:
                     differing.append(_Counted(part, mine.count, theirs.count))
             for segment, mine in ours.items():  # those that the peer knows nothing of
                 differing.append(_Counted(Part(segment, 0, 0), mine.count, 0))
-        yield from self._settle(differing)
+        return differing
 
     def _settle(self, differing: Iterable[_Counted], depth: int = 0) -> Course[None]:
         """Settle parts, each in the way that its counts make the shortest."""
@@ -317,10 +332,10 @@ class Initiator:
             else:
                 large.append(parts.into_leaves(each.part, count))
         yield from self._list(
+            # Whole, whatever the peer claims to have: if it is too much, the answer will say so.
             found
             for each in listed
-            for piece in parts.cut(each.part, parts.bits_to_cut(max(each.mine, each.theirs)))
-            for found in parts.fitting(self._view, piece)
+            for found in parts.fitting(self._view, each.part)
         )
         yield from self._filter(
             _Filtered(
@@ -450,8 +465,9 @@ class Initiator:
         for page in parts.pages(self._view, part):
             yield from self._give(page)
 
-    def _give(self, ids: Iterable[RecordId]) -> Course[None]:
+    def _give(self, ids: Sequence[RecordId]) -> Course[None]:
         """Push these ids, together with later ones where they do not fill a body."""
+        self._theirs -= Digest.of(ids)
         self._giving += ids
         yield from self._push(push_records_max)
 
@@ -466,6 +482,18 @@ class Initiator:
         yield step
         if self._fault:
             raise _Ended(self._fault)
+
+    def _check_found(self) -> None:
+        """Raise `_Ended` if the peer's root shows that something was passed over.
+
+        So it is after a collision. The ids that a peer withholds are not known here, so with any of
+        them there is nothing to check.
+        """
+        peer, audit = self._outcome.peer, self._outcome.is_audit
+        if peer is None or audit or self._outcome.withheld:
+            return
+        if self._theirs.short(ping_digest_bytes) != peer.known:
+            raise _Ended("the digests still differ from what was found")
 
     def _count_stage(self, stage: type, depth: int = 0) -> None:
         self._stages.add((stage, depth))

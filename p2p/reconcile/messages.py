@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias, cast
 
 from msgspec import Meta
 
-from p2p.codec import MalformedMessage, Message, unpack
+from p2p.codec import MalformedMessage, Message, message_bytes_max, unpack
 from p2p.envelope import RecordId
 from p2p.manifest import Digest, MonthKey, SegmentKey, key_bytes, leaf_bits_stored
 from p2p.store import Ingested, View
@@ -19,6 +19,13 @@ store_id_bytes = 8
 digest_bytes = 16
 ping_digest_bytes = 12
 """Shorter, for two of them travel every second both ways."""
+
+snapshot_rows_max = 100_000
+"""A responder answers about a snapshot until more rows have come after it: some questions read all
+of them, in about 0.2 s. What an exchange has not moved by then, the next one does."""
+
+segments_per_month_max = message_bytes_max // 30
+"""As many as a message has room for. An honest month has 31, but the keys of months can collide."""
 
 salt_bytes = 16
 short_id_bytes = 8
@@ -101,9 +108,11 @@ class Ping(Message, frozen=True):
     def proves_copies(self, other: "Ping") -> bool:
         """Tell whether the sender holds every record that the store behind `other` holds.
 
-        Whatever either has refused: equal digests of what is held are about nothing else.
+        Whatever either has refused: equal digests of what is held are about nothing else, and who
+        knows the same and refuses nothing holds all of it.
         """
-        return self.held == other.held and self.scope == other.scope
+        has_all = self.known == other.known and self.refuses_nothing
+        return self.scope == other.scope and (has_all or self.held == other.held)
 
 
 class MonthDigest(Message, frozen=True):
@@ -125,7 +134,7 @@ class MonthSegments(Message, frozen=True):
     """A month that differs, and every segment of it that the responder knows."""
 
     month: Month
-    segments: Annotated[tuple[SegmentDigest, ...], Meta(max_length=31)]
+    segments: Annotated[tuple[SegmentDigest, ...], Meta(max_length=segments_per_month_max)]
 
 
 class Part(Message, frozen=True):
@@ -273,7 +282,7 @@ class ExactAnswer(Message, frozen=True, tag=3):
 
 
 class Stale(Message, frozen=True, tag=0):
-    """There is no such snapshot: the store was renewed, or has lost rows."""
+    """There is no such snapshot: the store was renewed, has lost rows, or has gone on too far."""
 
     now: Snapshot
 

@@ -40,7 +40,6 @@ page_ids_max = 1024
 """What is read from a store at a time: enough to make up for the price of a query."""
 
 _id_bytes = 32
-_claim_bits_max = 16  # a peer's claim about a count costs us at most 65,536 parts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def check(part: Part) -> Part:
 
 def bits_to_cut(count: int) -> int:
     """Return by how many bits to cut a part of `count` ids to reach `part_ids_aim`."""
-    return min(((count - 1) // part_ids_aim).bit_length(), _claim_bits_max)
+    return ((count - 1) // part_ids_aim).bit_length()
 
 
 def cut(part: Part, bits: int) -> Iterator[Part]:

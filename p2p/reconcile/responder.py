@@ -1,14 +1,16 @@
 """The answering side: it keeps nothing between requests, so it has nothing to lose or leak."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from msgspec import msgpack
 
 from p2p.codec import MalformedMessage, message_bytes_max, pack
 from p2p.envelope import RecordId
-from p2p.manifest import Digest, MonthKey, leaf_bits_stored
+from p2p.manifest import Digest, SegmentKey, leaf_bits_stored
 from p2p.reconcile import filters, parts
 from p2p.reconcile.messages import (
+    Cut,
     ExactAnswer,
     ExactRequest,
     FiltersAnswer,
@@ -31,12 +33,23 @@ from p2p.reconcile.messages import (
     leaves_per_answer_max,
     ping,
     records_per_answer_max,
+    snapshot_rows_max,
     unpack_request,
 )
 from p2p.store import Store, View
 
 ids_per_answer_max = 16_384
 """A responder looks at about this many of its ids for one request."""
+
+_part_price = 4
+"""What it takes to look for a part at all, in terms of ids read."""
+_passed_over_per_id = 32
+"""So many rows that came after the snapshot are passed over in the time in which an id is read."""
+_taken_off_per_id = 8
+"""Likewise, where they have to be taken off a sum."""
+
+_months_at_once = 128
+"""An answer has room for the segments of half as many."""
 
 _header_bytes_max = 128
 
@@ -59,14 +72,15 @@ class Responder:
     def answer(self, request: bytes) -> Reply:
         """Answer any request. Raises `MalformedMessage` saying what is wrong with it."""
         message = unpack_request(request)
-        view = self._view(message.at)
+        now = self._store.view()
+        view = self._view(message.at, now)
         if view is None:
-            return Reply(pack(Stale(Snapshot(self._store.id, self._store.view().seq))))
+            return Reply(pack(Stale(Snapshot(self._store.id, now.seq))))
         if isinstance(message, SegmentsRequest):
             return Reply(pack(_segments(view, message)))
+        reading = _Reading(view, self._ids_per_answer, now.seq - view.seq)
         if isinstance(message, LeavesRequest):
-            return Reply(pack(_leaves(view, message, self._ids_per_answer)))
-        reading = _Reading(view, self._ids_per_answer)
+            return Reply(pack(_leaves(reading, message)))
         answer = (
             _filters(reading, message)
             if isinstance(message, FiltersRequest)
@@ -74,15 +88,12 @@ class Responder:
         )
         return Reply(pack(answer), tuple(reading.records))
 
-    def _view(self, at: Snapshot | None) -> View | None:
+    def _view(self, at: Snapshot | None, now: View) -> View | None:
         if at is None:
-            return self._store.view()
-        if at.store != self._store.id:
+            return now
+        if at.store != self._store.id or not 0 <= now.seq - at.seq <= snapshot_rows_max:
             return None
-        try:
-            return self._store.view(at.seq)
-        except ValueError:
-            return None
+        return self._store.view(at.seq)
 
 
 @dataclasses.dataclass(slots=True)
@@ -91,7 +102,10 @@ class _Reading:
 
     view: View
     ids_max: int
+    later_rows: int
+    """How many rows came after the view."""
     read: int = 0
+    """How many ids, or what costs as much."""
     records: list[RecordId] = dataclasses.field(default_factory=list)
 
     @property
@@ -99,8 +113,19 @@ class _Reading:
         """Whether the answer is to end here."""
         return self.read >= self.ids_max or len(self.records) >= records_per_answer_max
 
+    def sums(self, cut: Cut) -> list[Digest]:
+        """Sum up the leaves of a part."""
+        leaves = parts.sums(self.view, cut)
+        if cut.part.bits < leaf_bits_stored:
+            self._charge_part(_taken_off_per_id)
+        else:
+            self._charge_part(_passed_over_per_id)
+            self.read += sum(leaf.count for leaf in leaves)
+        return leaves
+
     def ids(self, part: Part, ids_max: int) -> list[RecordId] | None:
         """List a part; None if it has too many ids."""
+        self._charge_part(_passed_over_per_id)
         ids: list[RecordId] = []
         for page in parts.pages(self.view, parts.check(part)):
             self.read += len(page)
@@ -108,6 +133,10 @@ class _Reading:
             if len(ids) > ids_max:
                 return None
         return ids
+
+    def _charge_part(self, later_rows_per_id: int) -> None:
+        # All later rows may lie in this part: where ids begin alike, they may have been picked.
+        self.read += _part_price + self.later_rows // later_rows_per_id
 
 
 def _filters(reading: _Reading, request: FiltersRequest) -> FiltersAnswer:
@@ -165,38 +194,40 @@ def _segments(view: View, request: SegmentsRequest) -> SegmentsAnswer:
         key: sum_ for key, sum_ in view.months().items() if request.first <= key <= request.last
     }
     theirs = {entry.month: entry.digest for entry in request.months}
+    differing = [
+        month
+        for month in sorted(ours.keys() | theirs.keys())
+        if month not in ours or theirs.get(month) != ours[month].short(digest_bytes)
+    ]
     room = message_bytes_max - _header_bytes_max
     listed: list[MonthSegments] = []
-    for month in sorted(ours.keys() | theirs.keys()):
-        if month in ours and theirs.get(month) == ours[month].short(digest_bytes):
-            continue
-        entry = MonthSegments(month, _segment_digests(view, month))
-        room -= len(msgpack.encode(entry))
-        if room < 0:
-            return SegmentsAnswer(of, tuple(listed), month)
-        listed.append(entry)
+    for start in range(0, len(differing), _months_at_once):
+        months = differing[start : start + _months_at_once]
+        segments = view.segments(ours.keys() & months)
+        for month in months:
+            entry = MonthSegments(month, _segment_digests(segments.get(month, {})))
+            room -= len(msgpack.encode(entry))
+            if room < 0:
+                return SegmentsAnswer(of, tuple(listed), month)
+            listed.append(entry)
     return SegmentsAnswer(of, tuple(listed), None)
 
 
-def _segment_digests(view: View, month: MonthKey) -> tuple[SegmentDigest, ...]:
+def _segment_digests(segments: Mapping[SegmentKey, Digest]) -> tuple[SegmentDigest, ...]:
     return tuple(
         SegmentDigest(key, digest.count, digest.short(digest_bytes))
-        for key, digest in sorted(view.segments([month]).items())
+        for key, digest in sorted(segments.items())
     )
 
 
-def _leaves(view: View, request: LeavesRequest, ids_max: int) -> LeavesAnswer:
-    """Sum up the leaves of each part, until enough ids were read for those that are not kept."""
+def _leaves(reading: _Reading, request: LeavesRequest) -> LeavesAnswer:
+    """Sum up the leaves of each part, until enough was read."""
     leaves = sum(1 << cut.bits for cut in request.cuts)
     if leaves > leaves_per_answer_max:
         raise MalformedMessage(f"{leaves} leaves asked for; the limit is {leaves_per_answer_max}")
     tables: list[bytes] = []
-    read = 0
     for cut in request.cuts:
-        sums = parts.sums(view, cut)
-        tables.append(parts.leaf_table(sums, request.salt))
-        if cut.part.bits >= leaf_bits_stored:
-            read += sum(leaf.count for leaf in sums)
-        if read >= ids_max:
+        tables.append(parts.leaf_table(reading.sums(cut), request.salt))
+        if reading.is_enough:
             break
     return LeavesAnswer(tuple(tables))

@@ -33,7 +33,11 @@ class Outcome:
     peer: Ping | None = None
     """The peer's snapshot; None if it never named one."""
     complete: bool = False
-    """Whether everything was compared, and all that the peer lacks was pushed."""
+    """Whether everything was compared, and all that the peer lacks was pushed.
+
+    Then the peer's digest of what it knows shows that nothing was passed over, by a collision of
+    short digests or names; but if records are withheld, it can show nothing.
+    """
     reason: str = ""
     """Why the exchange ended early, if it did."""
     phases: int = 0
@@ -71,10 +75,10 @@ class Outcome:
 
         An exchange compares what is *known*, so an id that the peer has refused is passed over as
         if it were held there. It proves copies only if it came to its end, the peer's snapshot had
-        refused nothing, and the receipts refused nothing since. A peer that has ever refused a
-        record gives its proof when the digests of what is held come to be equal.
+        refused nothing and withheld nothing, and the receipts refused nothing since. A peer that
+        has ever refused a record gives its proof when the digests of what is held come to be equal.
         """
-        if self.peer is None or self.refused or self.is_audit:
+        if self.peer is None or self.refused or self.withheld or self.is_audit:
             return False
         return self.complete and self.peer.refuses_nothing
 

@@ -97,13 +97,16 @@ class _pieces:  # noqa: N801 - reads as the function that it is
     """Hand out pieces one by one, and break off where told."""
 
     def __init__(self, body: Body, cut_after_bytes: int | None = None) -> None:
-        self._pieces = aiter(_one(body) if isinstance(body, bytes) else body)
+        self._whole = body if isinstance(body, bytes) else b""
+        self._pieces = None if isinstance(body, bytes) else aiter(body)
         self._left = cut_after_bytes
 
     async def __call__(self) -> bytes:
         await trio.lowlevel.checkpoint()
-        piece = b""
+        piece, self._whole = self._whole, b""
         while not piece:
+            if self._pieces is None:
+                return b""
             try:
                 piece = await anext(self._pieces)
             except StopAsyncIteration:
@@ -114,7 +117,3 @@ class _pieces:  # noqa: N801 - reads as the function that it is
             piece = piece[: self._left]
             self._left -= len(piece)
         return piece
-
-
-async def _one(body: bytes) -> AsyncIterator[bytes]:
-    yield body

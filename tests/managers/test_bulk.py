@@ -1,19 +1,23 @@
 """Records are never held in memory all at once, nor waited for too long."""
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from managers.state.store import SqliteStore
+from managers.sync_planner import bulk
 from managers.sync_planner.bulk import (
     framed_answer,
     frames_in,
     held_in_batches,
     piece_bytes_max,
+    split,
     stall_s_max,
 )
 from mixins.runtime import Runtime
+from p2p.codec import MalformedMessage
 from p2p.envelope import make_record, record_id
 from p2p.frames import Frames, frame
 from tests.rig import VirtualClock, epoch_ms, in_virtual_time, me, pass_s, rig
@@ -65,7 +69,7 @@ def test_an_answer_is_sent_in_pieces_of_a_bounded_size(runtime: Runtime) -> None
         ids = [record_id(data) for data in records]
         pieces = [piece async for piece in framed_answer(runtime.store, b"answer", ids)]
         assert max(map(len, pieces)) <= piece_bytes_max
-        assert len(pieces) <= 5
+        assert len(pieces) <= 16
         assert Frames(1 << 20).feed(b"".join(pieces)) == [b"answer", *records]
 
     in_virtual_time(story)
@@ -108,3 +112,25 @@ def test_a_slow_stream_that_makes_progress_is_read_to_its_end() -> None:
         assert got == [data] * 40
 
     in_virtual_time(story)
+
+
+def test_a_piece_that_comes_late_but_comes_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "stall_s_max", -1.0)  # as if it came after its time, unnoticed
+
+    async def story() -> None:
+        with pytest.raises(Interrupted, match="too slow"):
+            await read(inflow(frame(b"x"), 1, 1), [])
+
+    in_virtual_time(story)
+
+
+def test_a_push_of_too_many_records_is_refused_before_all_are_taken_apart() -> None:
+    body = frame(b"") * 500_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedMessage, match="more than 2048 records"):
+            split(body, 2048)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 * 1024 * 1024

@@ -11,6 +11,7 @@ from p2p.codec import MalformedMessage, pack
 from p2p.envelope import Record, RecordRefused
 from p2p.frames import frame
 from p2p.reconcile import Ping, Receipt, Snapshot
+from p2p.reconcile.messages import ExactAnswer
 from p2p.store import Safety
 from tests.managers.sync_mesh import game, member, mesh, names, tell
 from tests.rig import pass_s
@@ -327,6 +328,23 @@ def test_a_peer_that_sends_more_than_it_announced_is_cut_off(tmp_path: Path) -> 
             at.net.handlers[a.runtime.node][path_exchange] = generous
             with pytest.raises(MalformedMessage, match="more records than"):
                 await b.planner.exchange(member(a.runtime.node))
+            assert await b.stored() == 0
+
+    tell(story)
+
+
+def test_why_an_answer_ended_the_exchange_is_told_though_records_follow(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as at:
+            a, b = at.nodes
+
+            async def other(_: Incoming) -> Reply:
+                record = frame(game(a.runtime.node, 99))
+                return Reply(body=frame(pack(ExactAnswer(0, (), 1))) + record)
+
+            at.net.handlers[a.runtime.node][path_exchange] = other
+            outcome = await b.planner.exchange(member(a.runtime.node))
+            assert "ExactAnswer in answer to SegmentsRequest" in outcome.reason
             assert await b.stored() == 0
 
     tell(story)

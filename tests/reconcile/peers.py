@@ -91,12 +91,18 @@ class IndexedView(MemoryView):
 
     def months(self) -> Mapping[MonthKey, Digest]:
         """As `MemoryView.months`."""
-        return {key: sum(self.segments([key]).values(), Digest()) for key in self._months}
+        of_months = self.segments(self._months)
+        return {key: sum(sums.values(), Digest()) for key, sums in of_months.items()}
 
-    def segments(self, months: Collection[MonthKey]) -> Mapping[SegmentKey, Digest]:
+    def segments(
+        self, months: Collection[MonthKey]
+    ) -> Mapping[MonthKey, Mapping[SegmentKey, Digest]]:
         """As `MemoryView.segments`."""
-        keys = {key for month in months for key in self._months.get(month, ())}
-        return {key: self._totals[key] for key in keys}
+        return {
+            month: {key: self._totals[key] for key in self._months[month]}
+            for month in months
+            if month in self._months
+        }
 
     @functools.cached_property
     def _sums(self) -> dict[SegmentKey, list[Digest]]:
@@ -152,9 +158,14 @@ rngs = st.integers(0, 2**32).map(random.Random)
 
 
 @st.composite
-def pairs(draw: st.DrawFn, shared_max: int = 500, own_max: int = 150) -> tuple[Peer, Peer]:
-    """Two stores that share some records and have some of their own."""
-    segments = draw(st.sampled_from([1, 3, 5, 40]))
+def pairs(
+    draw: st.DrawFn,
+    shared_max: int = 500,
+    own_max: int = 150,
+    over: Sequence[int] = (1, 3, 5, 40),
+) -> tuple[Peer, Peer]:
+    """Two stores that share some records and have some of their own, over so many segments."""
+    segments = draw(st.sampled_from(over))
     shared = draw(st.integers(0, shared_max))
     ours, theirs = draw(st.integers(0, own_max)), draw(st.integers(0, own_max))
     chosen = draw(rngs).sample(range(8000), shared + ours + theirs)

@@ -53,7 +53,10 @@ def linear_bound(mine: View, theirs: View) -> int:
     """Return the bound of `docs/manifests.md`: bytes of all messages, even if every filter errs."""
     months, others = mine.months(), theirs.months()
     apart = [key for key in months.keys() | others.keys() if months.get(key) != others.get(key)]
-    ours, peers = mine.segments(apart), theirs.segments(apart)
+    ours, peers = (
+        {key: sum_ for sums in view.segments(apart).values() for key, sum_ in sums.items()}
+        for view in (mine, theirs)
+    )
     keys = [key for key in ours.keys() | peers.keys() if ours.get(key) != peers.get(key)]
     differ = sum(len(all_of(mine, key) ^ all_of(theirs, key)) for key in keys)
     return 500 + 29 * len(months) + 1000 * len(apart) + 3200 * len(keys) + 5200 * differ

@@ -70,7 +70,7 @@ def law_of_one_exchange(count: Counter[str], pair: tuple[Peer, Peer], rng: rando
 def test_one_exchange_leaves_both_with_the_union_and_moves_only_what_was_lacking(err: bool) -> None:
     count = Counter[str]()
 
-    @given(pairs(shared_max=4000, own_max=1000), rngs)
+    @given(pairs(shared_max=4000, own_max=1000, over=(3, 5, 40)), rngs)
     @example(differing(shared=2500, ours=100, theirs=150, segments=3), random.Random(1))
     @settings(max_examples=12, deadline=None)
     def law(pair: tuple[Peer, Peer], rng: random.Random) -> None:
@@ -83,7 +83,30 @@ def test_one_exchange_leaves_both_with_the_union_and_moves_only_what_was_lacking
     assert count["lists after them"] or not err, "no filter hid a record until a list showed it"
 
 
-def test_records_hidden_by_names_that_collide_are_found_by_later_exchanges() -> None:
+def test_what_collisions_hide_from_an_exchange_is_found_by_the_next() -> None:
+    count = Counter[str]()
+
+    @given(pairs(shared_max=4000, own_max=1000, over=(3, 5, 40)), rngs)
+    @example(differing(shared=2500, ours=100, theirs=150, segments=3), random.Random(1))
+    @settings(max_examples=8, deadline=None)
+    def law(pair: tuple[Peer, Peer], rng: random.Random) -> None:
+        ours, theirs = pair
+        union = ours.known | theirs.known
+        with names_that_collide(4), filters_that_err():
+            seen = exchange(ours, theirs, rng)
+        count["hidden"] += ours.known != theirs.known
+        count["filters"] += seen.outcome.filters
+        count["lists after them"] += bool(seen.outcome.false_positives)
+        assert exchange(ours, theirs, rng).outcome.phases <= phases_max
+        assert ours.known == theirs.known == union
+
+    law()
+    assert count["hidden"], "no collision hid a record from an exchange"
+    assert count["filters"], "no exchange used a filter"
+    assert count["lists after them"], "no filter hid a record until a list showed it"
+
+
+def test_records_hidden_by_names_that_go_on_colliding_are_found_in_the_end() -> None:
     count = Counter[str]()
 
     @given(pairs(shared_max=1500, own_max=150), st.sampled_from([4, 32, 256]), rngs)
@@ -100,11 +123,13 @@ def test_records_hidden_by_names_that_collide_are_found_by_later_exchanges() -> 
                 seen = exchange(ours, theirs, rng)
                 assert not they_had & set(seen.given)
                 assert not had & set(seen.taken)
-                assert seen.outcome.complete
+                hides = ours.known != theirs.known
+                assert seen.outcome.complete != hides
+                assert seen.outcome.proves_copies != hides
                 assert seen.outcome.phases <= phases_max
                 count["filters"] += seen.outcome.filters
                 count["false positives"] += seen.outcome.false_positives
-                count["hidden"] += ours.known != theirs.known
+                count["hidden"] += hides
         assert ours.known == theirs.known == union
 
     law()
@@ -233,14 +258,15 @@ def test_ids_are_read_no_faster_than_they_are_pushed(monkeypatch: pytest.MonkeyP
     assert len(read) <= 2048 + parts.page_ids_max
 
 
-def test_a_newcomer_takes_a_large_store_a_few_thousand_records_at_a_time() -> None:
+def test_a_newcomer_takes_a_large_store_as_many_records_at_a_time_as_a_responder_reads() -> None:
     ours, theirs = Peer(1), Peer(2, map(make, range(6000)))
-    seen = exchange(ours, theirs, random.Random(1))
+    seen = exchange(ours, theirs, random.Random(1), ids_per_answer=2000)
     assert ours.known == theirs.known
     counts = [answer.records for answer in seen.answers if isinstance(answer, ExactAnswer)]
-    assert sum(counts) == 6000
-    assert len(counts) > 1
-    assert max(counts) < 4096 + 2048
+    whole, *pieces = counts
+    assert whole == 0
+    assert sum(pieces) == 6000
+    assert max(pieces) < 2000 + 6000 // 16 + 100
 
 
 @given(st.integers(0, 600), st.sampled_from([1, 2, 40]), rngs)
@@ -262,13 +288,19 @@ def test_equal_stores_agree_by_their_pings_and_exchange_no_more(
     assert not seen.taken
 
 
-def test_a_collision_hides_a_record_from_one_exchange() -> None:
-    ours, theirs = differing(shared=100, ours=100, theirs=100, segments=1)
-    with names_that_collide():
+@pytest.mark.parametrize(("own", "others"), [(3, 4), (1, 0), (0, 1), (1, 1)])
+def test_nothing_is_concluded_from_an_exchange_from_which_a_collision_hides_a_record(
+    own: int, others: int
+) -> None:
+    ours, theirs = differing(shared=10, ours=own, theirs=others, segments=1)
+    with mock.patch.object(parts, "short_ids", lambda ids, _salt: [bytes(8) for _ in ids]):
         seen = exchange(ours, theirs, random.Random(1))
-    assert seen.outcome.complete
     assert ours.known != theirs.known
     assert not ping(ours.view()).agrees(ping(theirs.view()))
+    assert seen.outcome.withheld == 0
+    assert not seen.outcome.complete
+    assert not seen.outcome.proves_copies
+    assert seen.outcome.reason == "the digests still differ from what was found"
 
 
 def month_by_month(months: int) -> list[bytes]:
@@ -412,6 +444,7 @@ def test_a_refused_record_has_nothing_to_give_and_ends_nothing() -> None:
     seen = exchange(theirs, ours, random.Random(1))
     assert seen.outcome.complete
     assert seen.outcome.withheld == 1
+    assert not seen.outcome.proves_copies
 
 
 def test_records_that_the_peer_has_refused_are_no_false_positives() -> None:
@@ -426,6 +459,18 @@ def test_records_that_the_peer_has_refused_are_no_false_positives() -> None:
         assert seen.outcome.false_positives == hidden_by_filters(seen, mine, others) > 0
         assert seen.outcome.withheld == len(bad)
         assert len(seen.taken) == 20
+
+
+def test_a_peer_that_withholds_what_it_says_it_holds_proves_no_copies() -> None:
+    ours, theirs = Peer(1, map(make, range(5))), Peer(2, map(make, range(6)))
+    withheld = record_id(make(5))
+    with mock.patch.object(theirs, "bodies", return_value={}):
+        seen = exchange(ours, theirs, random.Random(1))
+    assert withheld not in ours.known
+    assert seen.outcome.peer is not None
+    assert seen.outcome.peer.refuses_nothing
+    assert seen.outcome.complete
+    assert not seen.outcome.proves_copies
 
 
 def test_a_record_refused_on_arrival_proves_no_copies() -> None:

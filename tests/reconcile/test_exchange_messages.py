@@ -145,6 +145,7 @@ def test_pings_agree_only_on_the_same_ids_known_or_held_in_the_same_scope() -> N
     assert refuses_more.proves_copies(mine)
     assert holds_less.agrees(mine)
     assert not holds_less.proves_copies(mine)
+    assert mine.proves_copies(holds_less)
     assert not Ping(b"renewed!", 9, bytes(12), bytes(12)).agrees(mine)
 
 

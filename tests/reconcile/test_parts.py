@@ -78,7 +78,7 @@ def test_a_part_is_cut_to_its_last_bit_and_no_further() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "bits"), [(1, 0), (2048, 0), (2049, 1), (4097, 2), (2**32 - 1, 16)]
+    ("count", "bits"), [(1, 0), (2048, 0), (2049, 1), (4097, 2), (2**32 - 1, 21)]
 )
 def test_a_part_is_cut_by_as_many_bits_as_its_count_asks_for(count: int, bits: int) -> None:
     assert parts.bits_to_cut(count) == bits

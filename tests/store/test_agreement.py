@@ -1,5 +1,6 @@
 """The store against the reference, through whatever may happen to it."""
 
+import itertools
 import shutil
 import sqlite3
 import tempfile
@@ -23,7 +24,7 @@ def everything(view: View) -> object:
     root = view.root()
     months = view.months()
     segments = view.segments([*months, MonthKey(b"stranger")])
-    leaves = {key: view.leaves(key) for key in [*segments, stranger]}
+    leaves = {key: view.leaves(key) for key in [*itertools.chain(*segments.values()), stranger]}
     ids = {
         (key, first, ids_max): view.ids(key, bytes([first]), bytes([first + 99]), ids_max)
         for key in leaves

@@ -12,7 +12,7 @@ from managers.state.store import SqliteStore
 from p2p.codec import record_bytes_max
 from p2p.envelope import RecordId, Segment, record_id
 from p2p.identity.ids import NodeId
-from p2p.manifest import Digest, SegmentKey
+from p2p.manifest import Digest, MonthKey, SegmentKey
 from p2p.store import Refusal, Root, Stored
 from tests.store.samples import game, numbered, open_store, producers
 
@@ -134,7 +134,7 @@ def test_names_whose_keys_collide_are_answered_for_together(
     store.ingest(records, 0)
     view = store.view()
     assert list(view.months().values()) == [Digest.of(ids)]
-    assert view.segments(view.months().keys()) == {key: Digest.of(ids)}
+    assert view.segments(view.months().keys()) == {MonthKey(key): {key: Digest.of(ids)}}
     assert sum(view.leaves(key), start=Digest()) == Digest.of(ids)
     assert view.ids(key, bytes(32), b"\xff" * 32, 1000) == sorted(ids)
     assert view.ids(key, bytes(32), b"\xff" * 32, 100) == sorted(ids)[:100]
