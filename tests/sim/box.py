@@ -11,9 +11,9 @@ import trio
 from managers.state.errors import StoreError
 from managers.state.store import SqliteStore
 from p2p.batch import batch_kind
-from p2p.envelope import RecordId
+from p2p.envelope import Record, RecordId, RecordRefused
 from p2p.identity.ids import NodeId
-from p2p.kinds import Kinds
+from p2p.kinds import Kind, Kinds
 from ringrift.agent import Agent, AgentSettings
 from ringrift.agent import World as Surroundings
 from ringrift.exits import Exit
@@ -21,6 +21,7 @@ from ringrift.game_record import GAME
 from ringrift.home import Home
 from tests.rig import epoch_ms, pass_s
 from tests.sim.disk import Disk
+from tests.sim.evidence import held, noted
 from tests.sim.identities import credentials
 from tests.sim.promises import promises
 from tests.sim.trace import Trace
@@ -87,8 +88,10 @@ class Box:
         network: MemoryNetwork,
         trace: Trace,
         told: Callable[[str], str],
+        *,
+        is_choosy: bool,
     ) -> None:
-        """`told` takes out of a log line what differs from run to run."""
+        """`told` takes out of a log line what differs from run to run. See `refuses`."""
         self.name = name
         self.address = address
         self.disk = Disk(folder)
@@ -99,6 +102,7 @@ class Box:
         self._trace = trace
         self._told = told
         self._identity = name
+        self._is_choosy = is_choosy
         self.process: _Process | None = None
 
     @property
@@ -111,6 +115,15 @@ class Box:
         """The running agent. Fails if there is none."""
         assert self.process is not None, f"no agent runs on {self.name}"
         return self.process
+
+    def refuses(self, game: RecordId, producer: NodeId) -> bool:
+        """Tell whether this box, if it is a choosy one, does not take a game: a third of them."""
+        return self._is_choosy and producer != self.node and game[0] % 3 == 0
+
+    def _check(self, record: Record) -> None:
+        GAME.check(record)
+        if self.refuses(record.id, record.producer):
+            raise RecordRefused("not to the taste of this box")
 
     async def live(self, seeds: Sequence[Address], *, task_status: trio.TaskStatus[None]) -> None:
         """Run an agent until it ends or crashes."""
@@ -148,7 +161,8 @@ class Box:
         task_status: trio.TaskStatus[None],
     ) -> None:
         mine = credentials(self._identity)
-        kinds = Kinds([GAME, batch_kind(mine.mesh)])
+        games = Kind(GAME.name, GAME.format, self._check)
+        kinds = Kinds([games, batch_kind(mine.mesh)])
         store = SqliteStore(self.disk.path, kinds, surroundings.new_id, self.disk.connect)
         try:
             transport = self._network.transport(mine.node, self.address)
@@ -233,3 +247,23 @@ class _Process:
         """Return the games that this agent counts as safe; see `tests.sim.promises`."""
         durable = frozenset(self.agent._runtime.peers.durable_ids())
         return promises(self.store, self.agent._runtime.node, durable)
+
+    def store_of(self, peer: NodeId) -> bytes:
+        """Return the id of the store that a peer has told of."""
+        return self.agent._sync._evidence.store_of(peer)
+
+    def trusted(self) -> dict[NodeId, tuple[bytes, set[RecordId]]]:
+        """Return, by peer, which store it has told of, and which records that is noted to hold.
+
+        Left out are those whose evidence is void and still to be dropped.
+        """
+        evidence = self.agent._sync._evidence
+        return {
+            node: (self.store_of(node), records)
+            for node, records in noted(self.store).items()
+            if not evidence._peer(node).is_void_due
+        }
+
+    def held(self) -> set[RecordId]:
+        """Return every record held, of whatever kind."""
+        return held(self.store)

@@ -77,11 +77,6 @@ class Disk:
         """Go on with nothing."""
         self._turn_page()
 
-    @property
-    def has_backup(self) -> bool:
-        """Whether `back_up` was ever called."""
-        return self._backup is not None
-
     def back_up(self) -> None:
         """Keep a copy of what is synced now, in place of an earlier one."""
         path = self._folder / f"backup-{self._copies}" / self.path.name

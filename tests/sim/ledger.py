@@ -24,6 +24,7 @@ class Ledger:
         self._at_home: dict[RecordId, str] = {}
         self._bearable: dict[RecordId, int] = {}
         """How many losses each game must bear."""
+        self._seen_everywhere: set[RecordId] = set()
 
     def produced(self, box: str, games: Collection[RecordId]) -> None:
         """Note what was committed on the disk of its producer."""
@@ -42,9 +43,16 @@ class Ledger:
     def everywhere(self, games: Collection[RecordId]) -> None:
         """Note that every box holds these games, and the mesh is whole again."""
         self.losses = 0
+        self._seen_everywhere |= set(games)
         self.promised(dict.fromkeys(games, losses_max))
 
     def owed(self) -> set[RecordId]:
         """Return the games that must exist."""
-        safe = {game for game, bears in self._bearable.items() if bears >= self.losses}
-        return safe | self._at_home.keys()
+        return self._safe() | self._at_home.keys()
+
+    def owed_for_a_promise(self) -> set[RecordId]:
+        """Return those that must exist for no other reason than that an agent said so."""
+        return self._safe() - self._at_home.keys() - self._seen_everywhere
+
+    def _safe(self) -> set[RecordId]:
+        return {game for game, bears in self._bearable.items() if bears >= self.losses}

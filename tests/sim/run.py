@@ -47,11 +47,21 @@ def _step(mesh: Mesh, rng: random.Random) -> None:
         case 11:
             mesh.weather(rng.choice((0.0, 0.1, 0.4)), rng.choice((0.0, 0.2)))
         case 12:
-            rng.choice((mesh.wipe, lambda name: mesh.preempt(name, 2, 0.3)))(box)
+            _lose_a_disk(mesh, rng, box, other)
         case 13:
             mesh.stop(box)
         case 14:
             rng.choice((mesh.back_up, mesh.restore))(box)
         case 15:
-            mesh.fill(box)
+            rng.choice((mesh.clear, lambda: mesh.fill(box)))()
     mesh.advance(rng.choice((0.03, 0.3, 3.0, 15.0)))
+
+
+def _lose_a_disk(mesh: Mesh, rng: random.Random, box: str, other: str) -> None:
+    match rng.randrange(3):
+        case 0:
+            mesh.wipe(box)
+        case 1:
+            mesh.preempt(box, 2, 0.3)
+        case 2:
+            mesh.replace(box, observer=other)

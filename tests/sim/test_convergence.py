@@ -4,12 +4,20 @@ Hypothesis chooses what happens; `tests.sim.mesh` says what must hold, and `test
 games are owed. These runs are not shrunk, for that takes many minutes: the trace tells more.
 """
 
+import collections
 import contextlib
+from typing import ClassVar
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import Phase, note, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.sim.mesh import Mesh
 
@@ -21,6 +29,8 @@ class Gossip(RuleBasedStateMachine):
 
     mesh: Mesh
     is_settling = False
+    tally: ClassVar[collections.Counter[str]] = collections.Counter()
+    """What has happened in all runs together, and how often."""
 
     def name(self, box: int) -> str:
         """Return the box of a number, whatever the mesh's size."""
@@ -32,12 +42,19 @@ class Gossip(RuleBasedStateMachine):
 
     @rule(box=boxes, count=st.integers(1, 5), seconds=st.sampled_from([0.02, 0.3, 3.0]))
     def produce(self, box: int, count: int, seconds: float) -> None:
-        self.mesh.produce(self.name(box), count)
+        running = self.mesh.world.running or self.mesh.names[:1]
+        self.mesh.produce(running[box % len(running)], count)
         self.mesh.advance(seconds)
 
     @rule(box=boxes)
     def crash(self, box: int) -> None:
         self.mesh.crash(self.name(box))
+
+    @rule(box=boxes, count=st.integers(1, 3))
+    def reboot(self, box: int, count: int) -> None:
+        self.mesh.crash(self.name(box))
+        self.mesh.start(self.name(box))
+        self.mesh.produce(self.name(box), count)
 
     @rule(box=boxes)
     def stop(self, box: int) -> None:
@@ -58,18 +75,35 @@ class Gossip(RuleBasedStateMachine):
     def preempt(self, box: int, count: int, seconds: float) -> None:
         self.mesh.preempt(self.name(box), count, seconds)
 
+    @precondition(lambda self: self.mesh.may_lose_a_disk)
+    @rule(box=boxes, observer=boxes, seconds=st.sampled_from([0.3, 3.0]))
+    def replace(self, box: int, observer: int, seconds: float) -> None:
+        self.mesh.replace(self.name(box), self.name(observer))
+        self.mesh.advance(seconds)
+
     @rule(box=boxes)
     def back_up(self, box: int) -> None:
         self.mesh.back_up(self.name(box))
 
     @precondition(lambda self: self.mesh.may_lose_a_disk)
-    @rule(box=boxes)
-    def restore(self, box: int) -> None:
-        self.mesh.restore(self.name(box))
+    @rule(box=boxes, count=st.integers(0, 2))
+    def restore(self, box: int, count: int) -> None:
+        name = self.name(box)
+        if name not in self.mesh.backed_up:
+            self.mesh.back_up(name)
+            self.mesh.produce(name, 1)
+        self.mesh.restore(name)
+        self.mesh.start(name)
+        self.mesh.advance(1.0)
+        self.mesh.produce(name, count)
 
     @rule(box=boxes)
     def fill(self, box: int) -> None:
         self.mesh.fill(self.name(box))
+
+    @rule()
+    def clear(self) -> None:
+        self.mesh.clear()
 
     @rule(one=boxes, other=boxes)
     def cut_one_way(self, one: int, other: int) -> None:
@@ -101,6 +135,7 @@ class Gossip(RuleBasedStateMachine):
         with contextlib.closing(self.mesh):
             if not (self.is_settling or self.mesh.world.has_ended):
                 self.settle()
+            self.tally.update(self.mesh.tally)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -128,11 +163,67 @@ def test_a_game_that_nobody_has_heard_of_is_not_safe(seed: int) -> None:
         assert len(mesh.world.games("b")) == 3
 
 
-TestGossip = Gossip.TestCase
-TestGossip.settings = settings(
-    max_examples=12,
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("producer", ["a", "c"])
+def test_nobody_counts_on_a_box_whose_disk_was_lost(seed: int, producer: str) -> None:
+    """What c knows of b are receipts if the games are its own, and a digest if they are not."""
+    with contextlib.closing(Mesh(seed, nodes=3)) as mesh:
+        mesh.settle()
+        mesh.produce(producer, 3)
+        mesh.advance(0.3 if producer == "c" else 5)
+        assert list(mesh.world.promises("c").values()) == [2, 2, 2]
+        mesh.replace("b", observer="c")
+        mesh.advance(5)
+        assert mesh.world.games("b") == []
+        assert mesh.world.promises("c") == {}
+        mesh.wipe("a")
+        mesh.settle()
+        assert len(mesh.world.games("b")) == 3
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_neither_a_restart_nor_an_older_copy_that_knows_it_plays_a_game_again(seed: int) -> None:
+    with contextlib.closing(Mesh(seed, nodes=3)) as mesh:
+        mesh.settle()
+        mesh.produce("b", 4)
+        mesh.back_up("b")
+        mesh.crash("b")
+        mesh.start("b")
+        mesh.produce("b", 4)
+        mesh.settle()
+        mesh.restore("b")
+        mesh.settle()
+        mesh.produce("b", 4)
+        mesh.settle()
+        assert len(mesh.world.games("b")) == 12
+
+
+def test_whatever_happens_all_agree_in_the_end_and_no_safe_game_is_lost() -> None:
+    Gossip.tally.clear()
+    run_state_machine_as_test(Gossip, settings=_settings)
+    assert Gossip.tally >= _leasts
+
+
+_settings = settings(
+    max_examples=20,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
 )
+_leasts = collections.Counter(
+    {
+        "games": 40,
+        "refused games": 10,
+        "promises": 2000,
+        "games owed for a promise": 5,
+        "crashes": 20,
+        "stops": 10,
+        "wipes": 15,
+        "empty disks": 2,
+        "restores": 3,
+        "full disks": 3,
+        "cuts": 20,
+    }
+)
+"""What must have happened, all runs together, for their good end to mean anything."""

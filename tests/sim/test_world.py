@@ -21,6 +21,7 @@ from tests.sim.loop import Loop
 from tests.sim.mesh import Mesh
 from tests.sim.run import random_run
 from tests.sim.scenario import perform
+from tests.sim.seeds import Origins
 from tests.sim.world import World
 
 stories = sorted(Path(__file__).with_name("scenarios").glob("*.txt"))
@@ -166,6 +167,50 @@ def test_a_produced_game_is_a_real_one_and_goes_the_usual_way() -> None:
         world.advance(61)
         counts = world.boxes["a"].up.store.view().root().known.count
         assert counts == 3  # two games, and the batch that vouches for them
+
+
+def test_a_choosy_box_refuses_some_games_of_others_and_nobody_counts_on_it_for_these() -> None:
+    with World(2, choosy="b") as world:
+        for name in "ab":
+            world.start(name)
+        world.advance(5)
+        world.produce("b", 9)
+        world.produce("a", 9)
+        world.advance(30)
+        (a, b) = (world.boxes[name].up for name in "ab")
+        refused = a.held() - b.held()
+        assert 0 < len(refused) < 9
+        assert len(world.games("a")) == 18
+        assert a.trusted()[world.boxes["b"].node] == (b.store.id, b.held())
+
+
+def test_a_box_that_lacks_what_another_counts_on_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with World(1) as world:
+        for name in "ab":
+            world.start(name)
+        world.advance(5)
+        world.produce("a", 3)
+        world.advance(5)
+        world.check_evidence(older={})
+        monkeypatch.setattr(world.boxes["b"].up, "held", set)
+        with pytest.raises(AssertionError, match="a counts on 3 records that b lacks"):
+            world.check_evidence(older={})
+        world.check_evidence(older={"b": world.boxes["b"].up.store.id})
+
+
+def test_two_games_of_one_producer_from_one_seed_are_replays_unless_excused() -> None:
+    origins = Origins()
+    with World(1) as world:
+        world.start("a")
+        made = world.produce("a", 2)
+        origins.learn(world.bodies("a"))
+    assert origins.replays(set()) == set()
+    one, other = sorted(made)
+    origins._origins[other] = origins._origins[one]
+    assert origins.replays(set()) == {other}
+    assert origins.replays({other}) == set()
 
 
 # The disk
@@ -317,6 +362,16 @@ def test_a_safe_game_is_owed_as_long_as_no_more_disks_are_lost_than_it_has_holde
     assert ledger.owed() == {game(1), game(2)}
     ledger.disk_lost("b")
     assert ledger.owed() == {game(2)}
+
+
+def test_a_game_is_owed_for_a_promise_alone_once_its_producers_disk_is_lost() -> None:
+    ledger = Ledger()
+    ledger.produced("a", [game(1), game(2), game(3)])
+    ledger.promised({game(1): 2})
+    ledger.everywhere([game(2)])
+    assert ledger.owed_for_a_promise() == set()
+    ledger.disk_lost("a")
+    assert ledger.owed_for_a_promise() == {game(1)}
 
 
 def test_what_is_everywhere_is_owed_anew() -> None:

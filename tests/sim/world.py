@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,7 +39,9 @@ _skews_ms = (0, 0, 40, -2_500, 3_600_000)
 class World:
     """Boxes, and the network between them. Close it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, choosy: Collection[str] = ()) -> None:
+        """`choosy` are the boxes that refuse some games; see `Box.refuses`."""
+        self._choosy = choosy
         self._rng = random.Random(seed)
         self._loop = Loop(seed)
         self._folder = tempfile.TemporaryDirectory(prefix="ringrift-sim-")
@@ -102,6 +104,7 @@ class World:
             self.network,
             self.trace,
             self.told,
+            is_choosy=name in self._choosy,
         )
 
     def produce(self, name: str, count: int) -> list[RecordId]:
@@ -181,6 +184,11 @@ class World:
 
     # Time
 
+    @property
+    def now_s(self) -> float:
+        """Virtual time."""
+        return self._loop.now_s
+
     def advance(self, seconds: float) -> None:
         """Let virtual time pass."""
         self._loop.run(pass_s, seconds)
@@ -199,9 +207,39 @@ class World:
         """List the games held on a box, by its store."""
         return self.boxes[name].up.games()
 
+    def bodies(self, name: str) -> Mapping[RecordId, bytes]:
+        """Return the games held on a box."""
+        return self.boxes[name].up.store.bodies(self.games(name))
+
     def promises(self, name: str) -> dict[RecordId, int]:
         """Return the games that an agent counts as safe, and how many disks each may lose."""
         return self.boxes[name].up.promises()
+
+    def has_heard(self, observer: str, name: str) -> bool:
+        """Tell whether an agent knows which store another has now."""
+        box = self.boxes[name]
+        present: bytes = box.up.store.id
+        return self.boxes[observer].up.store_of(box.node) == present
+
+    def check_evidence(self, older: Mapping[str, bytes]) -> None:
+        """Check that what agents have noted of the others' stores is there.
+
+        Nothing is asked of what has been noted of a store that its box has lost, as long as the
+        observer has not heard of the one in its place. The same holds for stores that do not know
+        yet that they are older copies of themselves: the ids of these are in `older`.
+        """
+        stores = {
+            self.boxes[name].node: (name, self.boxes[name].up.store.id, self.boxes[name].up.held())
+            for name in self.running
+            if older.get(name) != self.boxes[name].up.store.id
+        }
+        for observer in self.running:
+            for node, (store, noted) in self.boxes[observer].up.trusted().items():
+                if node not in stores:
+                    continue
+                name, present, held = stores[node]
+                lacking = noted - held if store == present else ()
+                assert not lacking, f"{observer} counts on {len(lacking)} records that {name} lacks"
 
     def known_digest(self, name: str) -> str:
         """Return the digest of all that a box knows, refused records too, as it tells its peers."""
