@@ -1,5 +1,7 @@
 """Turns what was decided for this box into what an agent is made with."""
 
+import shlex
+import shutil
 from collections.abc import Iterable
 
 from p2p.identity.ids import MeshId, NodeId, mesh_id_bytes, node_id_bytes
@@ -23,7 +25,7 @@ def agent_settings(home: Home, choices: Choices) -> AgentSettings:
         advertised=_advertised(choices, name),
         workers=choices.number("workers"),
         durable=not choices.switch("ephemeral"),
-        worker=choices.text("worker"),
+        worker=_worker(choices),
     )
 
 
@@ -31,6 +33,17 @@ def listen_address(choices: Choices) -> Address | None:
     """Return where the user wants the agent to listen, if anywhere. Raises `BadSetting`."""
     text = choices.text("listen")
     return None if text is None else _address(text, default_port, choices["listen"].place)
+
+
+def _worker(choices: Choices) -> str | None:
+    """Return the command that plays, if it is not the built-in one: its program can be found."""
+    command = choices.text("worker")
+    if command is not None:
+        program = shlex.split(command)[0]
+        if shutil.which(program) is None:
+            place = choices["worker"].place
+            raise BadSetting(f"{place}: there is no program {program!r} that can be run here")
+    return command
 
 
 def _advertised(choices: Choices, name: str) -> tuple[Address, ...]:
@@ -68,6 +81,9 @@ def _largest_core(name: str, advertised: Iterable[Address]) -> Core:
 
 def _addresses(choices: Choices, name: str, port: int) -> tuple[Address, ...]:
     place = choices[name].place
+    for text in choices.texts(name):
+        if _address(text, default_port, place).port == 0:
+            raise BadSetting(f"{place}: {text!r}: nobody can be reached at port 0")
     return tuple(_address(text, port, place) for text in choices.texts(name))
 
 

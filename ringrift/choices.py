@@ -161,8 +161,23 @@ def _of_toml(setting: Setting, given: object, place: str) -> Value:
             expected = _type_names[setting.kind]
             if setting.repeated:
                 expected += " or an array of strings"
-            raise BadSetting(f"{place} is {printable(repr(item))}, not {expected}")
+            raise BadSetting(f"{place} is {printable(_spelled(item))}, not {expected}")
     return _parsed(setting, [_as_text(each) for each in items], place)
+
+
+def _spelled(item: object) -> str:
+    """Write a value as TOML does."""
+    match item:
+        case bool():
+            return str(item).lower()
+        case str() | int() | float():
+            return repr(item)
+        case list():
+            return f"[{', '.join(map(_spelled, item))}]"
+        case dict():
+            return "a table"
+        case _:
+            return str(item)
 
 
 def _as_text(value: object) -> str:

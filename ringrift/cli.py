@@ -5,7 +5,9 @@ module, and all it needs, is loaded when the verb runs.
 """
 
 import argparse
+import contextlib
 import importlib
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -128,7 +130,7 @@ def _config() -> _Parser:
             "ringrift-agent config show --origin",
         )
     )
-    parser.add_argument("action", choices=["show"], help="what to do: show them")
+    parser.add_argument("action", metavar="show", choices=["show"], help="what to do: show them")
     parser.add_argument("--origin", action="store_true", help="show who has decided each")
     return _with_settings(parser)
 
@@ -172,7 +174,8 @@ def _status() -> _Parser:
     parser = _with_json(
         _verb(
             "status",
-            "Show how this node and its mesh are doing.",
+            "Show how this node and its mesh are doing.\n"
+            "With --watch, ends with status 3 if the agent no longer answers, else with 0.",
             "ringrift-agent status\n  $ ringrift-agent status --watch",
         )
     )
@@ -210,13 +213,17 @@ def _sync() -> _Parser:
         )
     )
     parser.add_argument(
-        "what", nargs="?", type=_text, default="all", help="games, or all records (default)"
+        "what",
+        nargs="?",
+        choices=["games", "all"],
+        default="all",
+        help="games, or all records (default)",
     )
     parser.add_argument(
         "--peer",
         metavar="NODE",
         type=_text,
-        help="only this member: its name, its id or how that begins",
+        help="only this member: its name, its id or how one of them begins",
     )
     return parser
 
@@ -276,11 +283,12 @@ def _completion() -> _Parser:
         """eval "$(ringrift-agent completion bash)"     # in ~/.bashrc; with zsh in ~/.zshrc
   $ ringrift-agent completion fish > ~/.config/fish/completions/ringrift-agent.fish""",
     )
-    parser.add_argument("shell", metavar="SHELL", choices=shells, help=", ".join(shells))
+    parser.add_argument("shell", metavar="|".join(shells), choices=shells, help="which shell")
     parser.add_argument(
         "words",
         metavar="WORD",
         nargs="*",
+        default=[],
         help="for the script: what was typed, each with = before it; prints what may come of the "
         "last",
     )
@@ -352,13 +360,22 @@ def load(place: str) -> Callable[..., Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    verb, options = parse(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:  # it was closed; the agent needs none, and for data it is an error
+        sys.stdout = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - to the program's end
     try:
-        status = int(load(_verbs[verb][1])(options))
-        sys.stdout.flush()
-        return status
+        try:
+            verb, options = parse(sys.argv[1:] if arguments is None else arguments)
+            return int(load(_verbs[verb][1])(options))
+        finally:
+            if sys.stdout.writable():
+                sys.stdout.flush()
     except KeyboardInterrupt:
         return 128 + 2  # as a shell says that SIGINT ended a program
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone; Python would complain at exit
-        return Exit.ERROR
+        pass  # whoever read our output has gone, and wants no more of it
+    except OSError as error:
+        about = error.filename or "cannot write the output"
+        sys.stderr.write(f"ringrift-agent: {about}: {error.strerror or error}\n")
+    with contextlib.suppress(OSError):
+        sys.stdout.close()  # or Python would try once more at exit, and complain
+    return Exit.ERROR

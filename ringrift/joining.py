@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from p2p.identity.certificates import Credentials
-from p2p.identity.keyring import Keyring
+from p2p.identity.keyring import Keyring, KeyringError
 from p2p.identity.tokens import Token, grant_token, new_mesh
 from ringrift.home import Home
 
@@ -28,6 +28,8 @@ class Joined:
     """Whether the mesh was made just now."""
     fresh: bool = False
     """Whether the credentials were made just now, by a token that no member has accepted yet."""
+    renewed: bool = False
+    """Whether the key with which this box belonged to a mesh was lost: it is another node now."""
 
 
 def read_token(given: str | None, file: str | None) -> str | None:
@@ -42,8 +44,10 @@ def read_token(given: str | None, file: str | None) -> str | None:
         try:
             with Path(file).open(encoding="ascii") as opened:
                 return opened.read(_token_file_bytes_max)
-        except (OSError, UnicodeDecodeError) as error:
-            raise CannotJoin(f"cannot read a token from {file}: {error}") from None
+        except OSError as error:
+            raise CannotJoin(f"cannot read a token from {file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise CannotJoin(f"{file} holds no join token: it is not plain text") from None
     return given or inherited
 
 
@@ -52,25 +56,37 @@ def enter(
 ) -> Joined:
     """Return this box's credentials, made and kept if it has none.
 
+    A box whose key was lost makes no other mesh: it takes a token, or the root key, to come back.
     Raises `CannotJoin`, or an `IdentityError` that says what is wrong with the token or the keys.
     """
     keyring = Keyring(home.config)
     kept = keyring.load_credentials()
+    renewed = key_is_lost(keyring)
     if token is not None:
         if kept is None and not seeds:
             raise CannotJoin("a token needs --join HOST the first time: some member to begin with")
         admitted = _admit(keyring, kept, Token.parse(token, now), now)
-        return Joined(admitted, founded=False, fresh=kept is None)
+        return Joined(admitted, founded=False, fresh=kept is None, renewed=renewed)
     if kept is not None:
         return Joined(kept, founded=False)
     if seeds:
-        return Joined(_admit_by_root(keyring, now), founded=False, fresh=True)
-    return _found(keyring, now)
+        admitted = _admit_by_root(keyring, now)
+        return Joined(admitted, founded=False, fresh=True, renewed=renewed)
+    return _found(home, keyring, now)
 
 
-def leave(home: Home) -> None:
+def key_is_lost(keyring: Keyring) -> bool:
+    """Return whether this box belonged to a mesh, and the key by which it did is gone."""
+    return keyring.mesh_path.exists() and not keyring.node_path.exists()
+
+
+def leave(home: Home, joined: Joined) -> None:
     """Drop credentials that no member has accepted, so that another token can take their place."""
-    Keyring(home.config).forget_credentials()
+    keyring = Keyring(home.config)
+    if joined.renewed:
+        keyring.node_path.unlink(missing_ok=True)  # that it belonged to a mesh stays known
+    else:
+        keyring.forget_credentials()
 
 
 def _admit(
@@ -105,11 +121,19 @@ def _admit_by_root(keyring: Keyring, now: datetime.datetime) -> Credentials:
     )
 
 
-def _found(keyring: Keyring, now: datetime.datetime) -> Joined:
+def _found(home: Home, keyring: Keyring, now: datetime.datetime) -> Joined:
     """Found a mesh; if that was interrupted half-way the last time, go on from there."""
-    root = keyring.load_root()
+    root, lost = keyring.load_root(), key_is_lost(keyring)
+    if root is None and lost:
+        raise KeyringError(
+            f"{keyring.node_path} is missing, with the key by which this box belonged to the mesh "
+            f"of {keyring.mesh_path.name}: restore it from a copy, or join again, as a new node, "
+            "with --join and a token; for another mesh use another --home"
+        )
+    founded = root is None or not home.store.exists()
     if root is None:
         root = new_mesh(now)
         keyring.save_root(root)
     token = Token.parse(grant_token(root, now), now)
-    return Joined(_admit(keyring, None, token, now), founded=True)
+    admitted = _admit(keyring, None, token, now)
+    return Joined(admitted, founded=founded, renewed=lost and not founded)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ringrift.log_file import LogFile, write_all
-from ringrift.printable import printable
+from ringrift.printable import counted, printable
 
 lines_max = 1000
 """How many lines may wait to be written; further ones are dropped and counted."""
@@ -128,14 +128,14 @@ class _Writing(logging.handlers.QueueListener):
     def _tell_dropped(self) -> None:
         dropped = self.source.take_dropped()
         if dropped:
-            text = f"{dropped} lines of the log were dropped: it was read too slowly"
+            text = f"dropped {counted(dropped, 'line')} of the log: it was read too slowly"
             self._write(self._warning(text))
 
     def _write(self, line: str) -> None:
         """Write a line; where that fails, the agent does its work all the same."""
         try:
             if self._lost:
-                text = f"{self._lost} lines of the log could not be written here"
+                text = f"could not write {counted(self._lost, 'line')} of the log here"
                 self._write_line(f"{self._warning(text)}\n".encode())
                 self._lost = 0
             self._write_line(f"{line}\n".encode())

@@ -1,4 +1,5 @@
-"""Text of others, made safe to show: a peer's name must not steer the operator's terminal."""
+"""Text as it is shown: that of others made safe, since a peer's name must not steer the operator's
+terminal; and numbers of things."""
 
 
 def printable(text: str) -> str:
@@ -12,3 +13,8 @@ def printable(text: str) -> str:
         each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
         for each in text
     )
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 game`, or `1,234 games`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -116,8 +116,8 @@ settings = (
     Setting("token-file", "FILE", "a file that holds the join token", "none", _text),
     Setting(
         "listen",
-        "HOST:PORT",
-        "where to listen",
+        "HOST[:PORT]",
+        f"where to listen, at port {default_port} unless another is given; 0 is any free one",
         f"every address, port {default_port} or the next free",
         _text,
     ),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from managers.sync_planner import Sync, SyncPlanner
 from mixins.alarm import Alarm
 from mixins.runtime import Runtime
+from p2p.identity.ids import NodeId
 from p2p.membership import Member, MemberState
 from p2p.store import NodeStore
 
@@ -23,16 +24,17 @@ class NoSuchMember(ValueError):
     """There is none, or more than one, of that name; the message tells which there are."""
 
 
-def member_named(text: str, members: Iterable[Member]) -> Member:
-    """Return the member with this id, name or beginning of an id. Raises `NoSuchMember`.
+def member_named(text: str, members: Iterable[Member], me: NodeId) -> Member:
+    """Return the member but `me` with this id or name, or beginning of one.
 
-    A whole id comes before a name, and a name before the beginning of an id.
+    A whole id comes before a whole name, and that before what begins so. Raises `NoSuchMember`.
     """
-    candidates = sorted(members, key=lambda member: (member.name, member.id))
+    everyone = sorted(members, key=lambda member: (member.name, member.id))
+    candidates = [member for member in everyone if member.id != me]
     ways: Sequence[Callable[[Member], bool]] = (
-        lambda member: member.id.hex() == text,
+        lambda member: member.id.hex() == text.lower(),
         lambda member: member.name == text,
-        lambda member: text != "" and member.id.hex().startswith(text),
+        lambda member: text != "" and _begins(member, text),
     )
     for way in ways:
         found = [member for member in candidates if way(member)]
@@ -40,11 +42,17 @@ def member_named(text: str, members: Iterable[Member]) -> Member:
             return found[0]
         if found:
             raise NoSuchMember(f"{text!r} may be any of {_listed(found)}")
-    raise NoSuchMember(f"there is no other member {text!r}; {_those(candidates)}")
+        if any(way(member) for member in everyone):
+            raise NoSuchMember(f"{text!r} is this node; {_others(candidates)}")
+    raise NoSuchMember(f"there is no other member {text!r}; {_others(candidates)}")
 
 
-def _those(members: Sequence[Member]) -> str:
-    return f"there are {_listed(members)}" if members else "there is no other at all"
+def _begins(member: Member, text: str) -> bool:
+    return member.name.startswith(text) or member.id.hex().startswith(text.lower())
+
+
+def _others(members: Sequence[Member]) -> str:
+    return f"the others are {_listed(members)}" if members else "there is no other at all"
 
 
 def _listed(members: Sequence[Member]) -> str:
@@ -64,12 +72,12 @@ class Syncing:
         """Return the member of that name, or all that are alive. Raises `NoSuchMember`."""
         if name is None:
             return self._planner.alive_peers()
-        others = (
+        present = (
             member
             for member in self._runtime.peers.members()
-            if member.id != self._runtime.node and member.state is not MemberState.LEFT
+            if member.state is not MemberState.LEFT
         )
-        return [member_named(name, others)]
+        return [member_named(name, present, self._runtime.node)]
 
     async def begin(self, what: str, partners: Iterable[Member]) -> AsyncIterator[bytes]:
         """Begin an exchange with each of these, and return the lines that tell of them.

@@ -19,7 +19,7 @@ from p2p.envelope import RecordId
 from p2p.identity.keyring import Keyring
 from p2p.identity.tokens import Token, grant_token, new_mesh
 from p2p.kinds import Kinds
-from ringrift.checks import Verdict, disk, keys, running
+from ringrift.checks import Finding, Verdict, disk, keys, running
 from ringrift.commands import doctor
 from ringrift.home import Home
 from transports.base import Address
@@ -92,6 +92,31 @@ def test_no_keys_are_a_warning(tmp_path: Path) -> None:
     assert (found.verdict, credentials) == (warning, None)
 
 
+def test_a_lost_key_is_a_failure_unless_the_root_key_is_here(keyring: Keyring) -> None:
+    keyring.node_path.unlink()
+    found, credentials = keys.check_keys(keyring)
+    assert (found.verdict, credentials) == (warning, None)
+    assert "it becomes a new node" in found.advice
+    keyring.root_key_path.unlink()
+    found, credentials = keys.check_keys(keyring)
+    assert (found.verdict, credentials) == (failure, None)
+    assert found.finding.startswith(f"{keyring.node_path} is missing")
+    assert "join again, as a new node, with --join and a token" in found.advice
+
+
+def test_a_lost_certificate_of_the_mesh_is_a_failure(keyring: Keyring) -> None:
+    keyring.mesh_path.unlink()
+    found, _ = keys.check_keys(keyring)
+    assert (found.verdict, found.finding) == (failure, f"{keyring.mesh_path} is missing")
+    assert found.advice.startswith("restore it from any other node")
+
+
+def test_what_needs_attention_cannot_be_told_without_what_to_do() -> None:
+    for verdict in (warning, failure):
+        with pytest.raises(ValueError, match="no advice for disk: full"):
+            Finding("disk", verdict, "full")
+
+
 @pytest.mark.parametrize("name", ["node.pem", "mesh.pem"])
 def test_a_key_file_that_is_open_is_a_warning(name: str, keyring: Keyring) -> None:
     path = keyring.directory / name
@@ -108,6 +133,7 @@ def test_a_damaged_key_file_is_a_failure(name: str, keyring: Keyring) -> None:
     found, credentials = keys.check_keys(keyring)
     assert (found.verdict, credentials) == (failure, None)
     assert f"{name} is damaged" in found.finding
+    assert found.advice.startswith("restore it from")
 
 
 def test_a_key_that_does_not_match_its_certificate_is_a_failure(keyring: Keyring) -> None:
@@ -147,6 +173,9 @@ def test_lives_that_end_are_told_in_time(
 def test_the_end_of_a_life_is_shown(keyring: Keyring) -> None:
     _, grant = keys.check_lives(keyring.load_credentials(), now)
     assert grant.finding == "valid until 2026-09-09 00:00 UTC, 100 days from now"
+    _, grant = keys.check_lives(keyring.load_credentials(), now + 100 * days)
+    _, grant = keys.check_lives(keyring.load_credentials(), now + 99 * days)
+    assert grant.finding.endswith(", 1 day from now")
     _, grant = keys.check_lives(keyring.load_credentials(), now + 100 * days)
     assert grant.finding == "has expired on 2026-09-09 00:00 UTC"
     assert "ringrift-agent token" in grant.advice
@@ -284,7 +313,7 @@ def test_a_damaged_store_is_a_failure(tmp_path: Path) -> None:
     found, letters = disk.check_store(path, deep=False)
     assert (found.verdict, letters.verdict) == (failure, unknown)
     assert str(path) in found.finding
-    assert "move" in found.finding + found.advice
+    assert "move" in found.advice
 
 
 def test_a_file_that_is_no_store_is_a_failure(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The command line: what it accepts, what it says, and how it ends."""
 
 import json
+import os
 import re
+import shlex
 import socket
 import sqlite3
 import subprocess
@@ -86,13 +88,21 @@ def test_help_loads_nothing_heavy() -> None:
         (["--join", "a:b:c:d"], "--join"),
         (["--listen", "host:99999"], "--listen: port 99999"),
         (["--token", "x", "--token-file", "y"], "not both"),
-        (["--token-file", "/nowhere"], "cannot read a token from /nowhere"),
+        (["--token-file", "/nowhere"], "cannot read a token from /nowhere: No such file"),
+        (["--token-file", __file__, "--join", "x"], f"{__file__}: not a join token"),
         (["--name", ""], "--name: it is 0 characters long"),
         (["--name", "a\x1b[2J"], "--name: 'a\\x1b[2J' has a character that cannot be shown"),
         (["--name", "a\udcff"], "--name: 'a\\udcff' has a character that cannot be shown"),
         (["--advertise", "h"] * 5, "--advertise: 5 addresses are too many; at most 4"),
         ([f"--advertise={c}{'.aaaaaaaaa' * 25}" for c in "abcd"], "--advertise: the addresses are"),
         (["token", "--expires", "soon"], "--expires 'soon' is not a time"),
+        (["token", "--expires", "0d"], "--expires '0d' is not a time"),
+        (["games", "--config", "chess"], "no config 'chess'; expected one of square8_2p"),
+        (["sync", "chess"], "invalid choice: 'chess' (choose from 'games', 'all')"),
+        (["config"], "required: show"),
+        (["--ephemeral=yes"], "--ephemeral/--no-ephemeral: ignored explicit argument 'yes'"),
+        (["--worker", "no-such-program x"], "--worker: there is no program 'no-such-program'"),
+        (["--advertise", "a:0"], "--advertise: 'a:0': nobody can be reached at port 0"),
     ],
 )
 def test_bad_input_ends_with_status_2_and_says_what_was_wrong(
@@ -215,6 +225,45 @@ def test_what_the_box_causes_is_a_sentence(error: Exception, said: str) -> None:
 )
 def test_a_fault_of_ours_is_none(error: Exception) -> None:
     assert faults.sentence(error) is None
+
+
+def buffered() -> dict[str, str]:
+    """Return an environment in which output is written when a buffer is full, or at the end."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["paths", "--json"], ["--help"], ["doctor"], ["config", "show"], ["completion", "bash"]],
+)
+def test_output_that_cannot_be_written_is_one_sentence(words: list[str], tmp_path: Path) -> None:
+    command = shlex.join([sys.executable, "-m", "ringrift", "--home", str(tmp_path), *words])
+    for where, why in (("/dev/full", "No space left on device"), ("&-", "not writable")):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} >{where}"],
+            capture_output=True, text=True, check=False, env=buffered(),
+        )  # fmt: skip
+        assert done.returncode == Exit.ERROR
+        assert done.stderr == f"ringrift-agent: cannot write the output: {why}\n"
+
+
+def test_who_reads_no_further_is_told_nothing(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as ended:
+        done = subprocess.run(
+            [sys.executable, "-m", "ringrift", "paths", "--home", str(tmp_path)],
+            stdout=ended, stderr=subprocess.PIPE, check=False, env=buffered(),
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (Exit.ERROR, b"")
+
+
+def test_a_box_that_lost_its_key_is_told_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "mesh.pem").touch()
+    done = run("--home", str(tmp_path), "--listen", "127.0.0.1:0", "--workers", "0")
+    assert done.returncode == Exit.ERROR
+    assert done.stderr.startswith(f"ringrift-agent: {tmp_path / 'node.pem'} is missing")
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".pem"] == ["mesh.pem"]
 
 
 def test_the_version_can_be_read_by_a_program() -> None:

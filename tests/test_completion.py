@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from managers.sync_planner.sync import syncable
 from ringrift import cli, client
 from ringrift.commands import candidates, completion
 from ringrift.exits import Exit
@@ -142,6 +143,18 @@ def test_asking_for_verbs_and_options_loads_nothing_heavy() -> None:
     )
     assert "--watch" in done.stdout
     assert done.stderr == "[]\n"
+
+
+def test_what_can_be_synced_is_offered() -> None:
+    assert offered("sync", "") == ["games", "all"] == list(syncable)
+    assert offered("sync", "--peer", "x", "games", "") == []
+
+
+def test_without_a_shell_it_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.parse(["completion"])
+    assert ended.value.code == Exit.USAGE
+    assert capsys.readouterr().err.endswith(": bash|zsh|fish\n")
 
 
 def test_another_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

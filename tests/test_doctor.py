@@ -56,12 +56,27 @@ def test_a_failure_ends_with_status_4(tmp_path: Path, capsys: pytest.CaptureFixt
     tmp_path.chmod(0o755)
     told, ended = found(tmp_path, capsys=capsys)
     assert ended == Exit.DEGRADED
+    assert {each["check"] for each in told.values() if each["verdict"] == "failure"} == {"home"}
+    for check in ("keys", "certificate", "grant", "root key"):
+        assert (told[check]["verdict"], told[check]["finding"]) == ("unknown", "see home")
+    assert list(told) == order
     assert told["home"] == {
         "check": "home",
         "verdict": "failure",
         "finding": f"{tmp_path} is open to other users (mode 0755)",
         "advice": f"chmod 700 {tmp_path}",
     }
+
+
+def test_a_home_that_nobody_can_enter_is_one_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    told, ended = found(tmp_path / "file", capsys=capsys)
+    assert (list(told), ended) == (order, Exit.DEGRADED)
+    assert {each["check"] for each in told.values() if each["verdict"] == "failure"} == {"home"}
+    assert told["store"] == told["agent"] | {"check": "store"}
+    assert told["store"]["finding"] == "see home"
 
 
 def test_whatever_answers_in_place_of_an_agent_is_a_failure(

@@ -91,7 +91,7 @@ def test_what_finds_no_room_is_dropped_and_counted_once_there_is_room_again() ->
     lines[0] = lines[0][filled_bytes:]
     *written, last = [json.loads(line)["message"] for line in lines]
     assert len(written) < count
-    assert last == f"{count - len(written)} lines of the log were dropped: it was read too slowly"
+    assert last == f"dropped {count - len(written)} lines of the log: it was read too slowly"
     assert written == [f"line {number}" for number in range(len(written))]
 
 

@@ -20,6 +20,7 @@ from ringrift.choices import BadSetting, Choices, Source, file_bytes_max, resolv
 from ringrift.commands import run as run_module
 from ringrift.exits import Exit
 from ringrift.home import Home
+from ringrift.joining import read_token
 from ringrift.settings import Setting, Value, settings
 from transports.base import Address
 
@@ -147,13 +148,16 @@ def test_one_of_several_may_be_a_string_and_spaces_follow_commas(tmp_path: Path)
         ("workers = 2000", ": workers: '2000' is not a number from 0 to 1024"),
         ("workers = -1", ": workers: '-1' is not a number from 0 to 1024"),
         ('workers = "2"', ": workers is '2', not a whole number"),
-        ("workers = true", ": workers is True, not a whole number"),
+        ("workers = true", ": workers is true, not a whole number"),
         ("ephemeral = 1", ": ephemeral is 1, not true or false"),
         ("name = 7", ": name is 7, not a string"),
         ('name = ""', ": name: it is 0 characters long, not 1 to 64"),
         ('name = "a\\u001b"', r": name: 'a\x1b' has a character that cannot be shown"),
         ("join = [7]", ": join is 7, not a string or an array of strings"),
         ('listen = ["a:1"]', ": listen is ['a:1'], not a string"),
+        ("listen = [true, [1]]", ": listen is [true, [1]], not a string"),
+        ("listen = {a = true}", ": listen is a table, not a string"),
+        ("listen = 2026-01-01", ": listen is 2026-01-01, not a string"),
         ('join = [""]', ": join: it is empty"),
         ('worker = "a \'b"', ': worker: "a \'b" is no command: no closing quotation'),
         ('worker = " "', ": worker: it is empty"),
@@ -215,6 +219,9 @@ def made_of(choices: Choices, folder: Path) -> tuple[AgentSettings, Address | No
         ('join = "a:b:c:d"', "settings.toml: join: 'a:b:c:d' is no IPv6 address"),
         ('advertise = ["a", "b", "c", "d", "e"]', "settings.toml: advertise: 5 addresses"),
         ('listen = "h:99999"', "settings.toml: listen: port 99999 is not between"),
+        ('advertise = ["a", "b:0"]', "advertise: 'b:0': nobody can be reached at port 0"),
+        ('join = "[::1]:0"', "settings.toml: join: '[::1]:0': nobody can be reached at port 0"),
+        ('worker = "no-such --x"', "worker: there is no program 'no-such' that can be run"),
     ],
 )
 def test_an_address_that_makes_no_sense_is_told_with_its_place(
@@ -230,13 +237,17 @@ def test_an_agent_gets_what_was_chosen(tmp_path: Path) -> None:
     choices = resolved(
         tmp_path,
         'join = ["a", "b:1"]\nadvertise = ["c", "d:2"]\nname = "desk"\nworkers = 3\n'
-        'worker = "play"\nephemeral = true\nlisten = "e"',
+        'worker = "sh play"\nephemeral = true\nlisten = "e"',
     )
     made, listen = made_of(choices, tmp_path)
     assert made.seeds == (Address("a", 8770), Address("b", 1))
     assert made.advertised == (Address("c", 0), Address("d", 2))
-    assert (made.name, made.workers, made.worker, made.durable) == ("desk", 3, "play", False)
+    assert (made.name, made.workers, made.worker, made.durable) == ("desk", 3, "sh play", False)
     assert listen == Address("e", 8770)
+
+
+def test_any_free_port_can_be_listened_at(tmp_path: Path) -> None:
+    assert listen_address(resolved(tmp_path, 'listen = "a:0"')) == Address("a", 0)
 
 
 def test_without_a_decision_an_agent_is_durable_and_plays(tmp_path: Path) -> None:
@@ -285,7 +296,7 @@ def test_the_token_comes_from_the_highest_source(
     options = cli.parse(["run", *(each.format(file) for each in arguments)])[1]
     (tmp_path / "settings.toml").write_text(toml.format(file))
     choices = resolve(vars(options), os.environ, tmp_path / "settings.toml")
-    assert run_module._token(options, choices) == expected
+    assert read_token(options.token, run_module._token_file(options, choices)) == expected
     assert "RINGRIFT_TOKEN" not in os.environ
 
 

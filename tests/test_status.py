@@ -26,6 +26,12 @@ def report(**changes: object) -> dict[str, Any]:
             ],
         },
         "records": {"games": {"stored": 1234, "safe": 1000, "by_config": {"[/y]": 1234}}},
+        "traffic": {
+            "sync": {
+                "exchanges": 1, "filters": 1200, "false_positives": 1, "exact_lists": 0,
+                "message_bytes": 4567, "pushed": 30, "given": 2, "taken": 1000,
+            },
+        },
         "paused": False,
         "jobs": [
             {"id": "job-0", "state": "playing", "config": "[/z]", "games": 3, "pid": 7},
@@ -65,6 +71,8 @@ def test_a_pipe_gets_plain_lines_in_which_a_peer_means_nothing_but_its_text(show
     assert text.split("\n") == [
         f"desk  aaaaaaaaaaaa  mesh {'bb' * 8}  up 7 s  version 0.1.0  listening on [::]:8770",
         "1,234 games held here, 1,000 of them safe on other boxes too  ([/y] 1,234)",
+        ("sync: 1 exchange, 1,200 filters, 1 false positive, 0 lists, 4,567 bytes; "
+        "records: 30 pushed, 2 given, 1,000 taken"),
         "",
         f"MEMBER{gap[:-2]}  ID            STATE  HEARD           VERSION  ADDRESSES",
         f"desk{gap}  aaaaaaaaaaaa  alive  this node       0.1.0",
@@ -76,7 +84,12 @@ def test_a_pipe_gets_plain_lines_in_which_a_peer_means_nothing_but_its_text(show
         "",
         "healthy",
         "",
-    ]
+    ]  # fmt: skip
+
+
+def test_one_game_is_no_games(shown: Any) -> None:
+    text, _ = shown(report(records={"games": {"stored": 1, "safe": None, "by_config": {}}}))
+    assert text.splitlines()[1] == "1 game held here, how many are safe is not yet known"
 
 
 def test_a_problem_that_quotes_a_peer_is_one_line_in_a_pipe(shown: Any) -> None:

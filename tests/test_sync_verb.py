@@ -71,6 +71,11 @@ def ran(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
             ("in sync with laptop: 0 records taken, 2 given, 1 refused; 172 bytes of messages "
             "(1 filter, 0 false positives, 1 list) in 0.0 s\n"),
         ),
+        (
+            result(taken=1, message_bytes=1),
+            ("in sync with laptop: 1 record taken, 0 given; 1 byte of messages "
+            "(0 filters, 0 false positives, 0 lists) in 0.0 s\n"),
+        ),
         (failed, "not in sync with laptop: no answer within 60 s\n"),
         ({**failed, "name": "\x1b[2J"}, "not in sync with \\x1b[2J: no answer within 60 s\n"),
     ],

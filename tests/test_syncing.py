@@ -10,7 +10,7 @@ import pytest
 
 from managers.sync_planner.exchange import path_exchange
 from p2p.identity.ids import NodeId
-from p2p.membership import MemberState
+from p2p.membership import Member, MemberState
 from ringrift.syncing import NoSuchMember, Syncing, member_named
 from tests.managers.sync_mesh import Mesh, Node, game, member, mesh, names, tell
 from tests.rig import pass_s
@@ -125,15 +125,21 @@ def test_partners_are_others_that_have_not_left(tmp_path: Path) -> None:
             found = syncing(a)
             assert [each.id for each in found.partners(None)] == [names[3]]
             assert [each.id for each in found.partners("43")] == [names[2]]
-            for gone in (names[0].hex(), names[1].hex()):
-                with pytest.raises(NoSuchMember, match=r"there are 43 \(434343434343\), 44 \(44"):
-                    found.partners(gone)
+            said = {names[0]: "is this node; the", names[1]: "there is no other member .*; the"}
+            for gone, why in said.items():
+                with pytest.raises(
+                    NoSuchMember, match=rf"{why} others are 43 \(434343434343\), 44 \(44"
+                ):
+                    found.partners(gone.hex())
 
     tell(story)
 
 
 def node(start: str) -> NodeId:
     return NodeId(bytes.fromhex(start.ljust(32, "0")))
+
+
+me = node("ff")
 
 
 @pytest.mark.parametrize(
@@ -143,19 +149,21 @@ def node(start: str) -> NodeId:
         ("ab", "ab"),
         (node("aa22").hex(), "aa22"),
         ("aa2", "aa22"),
+        (node("aa22").hex().upper(), "aa22"),
+        ("AA2", "aa22"),
     ],
 )
 def test_a_member_is_found_by_its_id_its_name_or_how_its_id_begins(text: str, found: str) -> None:
     ids = ["aa11", "aa22", "ab"]
-    assert member_named(text, [member(node(each)) for each in ids]).id == node(found)
+    assert member_named(text, [member(node(each)) for each in ids], me).id == node(found)
 
 
 def test_an_id_comes_before_a_name_and_a_name_before_how_an_id_begins() -> None:
     one, other = member(node("aa11")), member(node("bb22"))
-    for name in ("desk", one.id.hex(), "aa1"):
+    for name in ("desk", one.id.hex(), one.id.hex().upper(), "aa1"):
         named = dataclasses.replace(other, name=name)
-        found = member_named(name, [one, named])
-        assert found is (one if name == one.id.hex() else named)
+        found = member_named(name, [one, named], me)
+        assert found is (one if name.lower() == one.id.hex() else named)
 
 
 @pytest.mark.parametrize(
@@ -163,20 +171,47 @@ def test_an_id_comes_before_a_name_and_a_name_before_how_an_id_begins() -> None:
     [
         ("a", "'a' may be any of aa (aa1100000000), aa (aa2200000000), ab (ab0000000000)"),
         ("aa", "'aa' may be any of aa (aa1100000000), aa (aa2200000000)"),
-        ("", "there is no other member ''; there are aa (aa1100000000), aa (aa2200000000), ab"),
-        ("zz", "there is no other member 'zz'; there are aa (aa1100000000), aa (aa2200000000), ab"),
+        (
+            "",
+            "there is no other member ''; the others are aa (aa1100000000), aa (aa22",
+        ),
+        ("zz", "there is no other member 'zz'; the others are aa (aa1100000000), aa (aa22"),
     ],
 )
 def test_a_name_of_none_or_of_several_lists_who_could_be_meant(text: str, said: str) -> None:
     members = [member(node(each)) for each in ("ab", "aa22", "aa11")]
     with pytest.raises(NoSuchMember) as refused:
-        member_named(text, members)
+        member_named(text, members, me)
     assert str(refused.value).startswith(said)
 
 
 def test_few_of_many_candidates_are_listed() -> None:
     members = [member(node(f"aa{number:02x}")) for number in range(30)]
     with pytest.raises(NoSuchMember, match=r"aa \(aa0900000000\), 20 more$"):
-        member_named("aa", members)
+        member_named("aa", members, me)
     with pytest.raises(NoSuchMember, match="there is no other at all"):
-        member_named("aa", [])
+        member_named("aa", [], me)
+
+
+def called(name: str, start: str) -> Member:
+    return dataclasses.replace(member(node(start)), name=name)
+
+
+def test_how_a_name_begins_is_enough_if_it_is_the_only_one() -> None:
+    laps = [called("lap-b", "b1"), called("lap-c", "c1"), called("desk", "1a")]
+    assert member_named("des", laps, me) is laps[2]
+    assert member_named("lap-c", laps, me) is laps[1]
+    with pytest.raises(NoSuchMember, match=r"'lap' may be any of lap-b \(b10.*\), lap-c \(c10"):
+        member_named("lap", laps, me)
+    with pytest.raises(NoSuchMember, match=r"'b' may be any of box .*, lap-b"):
+        member_named("b", [*laps, called("box", "d1")], me)
+
+
+def test_this_node_is_told_as_such_unless_another_is_meant() -> None:
+    mine, other = called("lap", "aa"), called("lap-b", "bb")
+    for text in ("lap", mine.id.hex(), mine.id.hex().upper(), "aa"):
+        with pytest.raises(NoSuchMember, match=rf"'{text}' is this node; the others are lap-b"):
+            member_named(text, [mine, other], mine.id)
+    assert member_named("la", [mine, other], mine.id) is other
+    twin = called("lap", "cc")
+    assert member_named("lap", [mine, twin, other], mine.id) is twin

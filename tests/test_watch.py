@@ -1,6 +1,7 @@
 """`status --watch`: what is shown when, in virtual time, and how it ends."""
 
 import argparse
+import functools
 import io
 import json
 import os
@@ -36,6 +37,12 @@ def report(uptime_s: float, stored: int, **changes: object) -> dict[str, Any]:
         },
         "mesh": {"id": "bb" * 8, "members": []},
         "records": {"games": {"stored": stored, "safe": 0, "by_config": {}}},
+        "traffic": {
+            "sync": dict.fromkeys(
+                ("exchanges", "filters", "false_positives", "exact_lists", "message_bytes",
+                "pushed", "given", "taken"), 0,
+            ),
+        },
         "paused": False,
         "jobs": [
             {"id": f"job-{n}", "state": "playing", "config": None, "games": n, "pid": n}
@@ -197,12 +204,12 @@ def picture(found: dict[str, Any], *, height: int, width: int = 80) -> list[str]
 
 
 def test_a_picture_that_fits_is_whole() -> None:
-    whole = picture(report(1, 5), height=19)
-    assert len(whole) == 19
+    whole = picture(report(1, 5), height=21)
+    assert len(whole) == 21
     assert whole[-1] == "healthy"
     assert not any("window" in line for line in whole)
-    lower = picture(report(1, 5), height=18)
-    assert len(lower) == 18
+    lower = picture(report(1, 5), height=20)
+    assert len(lower) == 20
     assert lower[-2] == "2 lines more than the window has room for"
 
 
@@ -211,7 +218,7 @@ def test_in_a_low_window_tables_give_way_to_problems() -> None:
     drawn = picture(found, height=12)
     assert len(drawn) == 12
     assert drawn[-5] == "problem  the disk is full"
-    assert drawn[-6] == "12 lines more than the window has room for"
+    assert drawn[-6] == "14 lines more than the window has room for"
     narrow = picture(found, height=10, width=20)
     assert all(len(line) <= 20 for line in narrow)
 
@@ -294,9 +301,9 @@ def test_a_window_of_another_size_is_drawn_at_once(monkeypatch: pytest.MonkeyPat
     watched: list[object] = []
     init = watch._Picture.__init__
 
-    def noted(self: Any, seen: Seen, now_s: float) -> None:
+    def noted(self: Any, seen: Seen, now_s: float, *, cut: bool = True) -> None:
         watched.append(seen)
-        init(self, seen, now_s)
+        init(self, seen, now_s, cut=cut)
 
     monkeypatch.setattr(watch._Picture, "__init__", noted)
     drawn_while(resize, [report(1, 5)], monkeypatch)
@@ -352,7 +359,7 @@ def test_ctrl_c_does_not_wait_for_an_agent_that_is_silent(
 
     monkeypatch.setattr(client, "ask", ask)
     options = argparse.Namespace(json=True, home=os.fspath(tmp_path), watch=2.0)
-    assert watch.watch(options) == Exit.HEALTHY
+    assert watch.watch(options) == Exit.NOT_RUNNING
     assert answered == []
     released.set()
 
@@ -367,7 +374,7 @@ def test_on_a_pipe_ctrl_c_ends_it_well(kind: list[str], tmp_path: Path) -> None:
         for _ in range(3):
             process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=60) == Exit.NOT_RUNNING
         assert process.stderr.read() == b""
 
 
@@ -387,8 +394,74 @@ def test_on_a_terminal_ctrl_c_ends_it_well(tmp_path: Path) -> None:
                 text += chunk
         except OSError:
             pass  # how a pseudo-terminal ends
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=60) == Exit.NOT_RUNNING
     os.close(ours)
     assert b"Traceback" not in text
     left = unstyled(text.split(b"\x1b[?1049l")[1].decode())
     assert " ".join(left.split()).endswith("last answer: never")
+
+
+@pytest.mark.parametrize(
+    ("answers", "passed_s", "well"),
+    [
+        ([report(1, 1)], 1, True),
+        ([report(1, 1)], 5, False),
+        ([report(1, 1), client.NotRunning("gone")], 3, False),
+        ([client.NotRunning("gone"), report(1, 1)], 3, True),
+        ([], 1, False),
+    ],
+)
+def test_it_ends_well_if_the_last_answer_is_recent(
+    answers: Answers, passed_s: float, well: bool
+) -> None:
+    watching = Watch(asking(answers), 2.0)
+
+    async def story() -> None:
+        with trio.move_on_after(passed_s):
+            await watching.until_ended(
+                functools.partial(watching.print_on, lambda _seen, _now_s: None)
+            )
+
+    in_virtual_time(story)
+    assert watching.ended_well is well
+
+
+def styled(seen: Seen, now_s: float) -> list[str]:
+    """Return the lines of a picture in colours."""
+    console = Console(
+        width=150, height=30, file=io.StringIO(), highlight=False, force_terminal=True,
+        color_system="standard", _environ={},
+    )  # fmt: skip
+    with console.capture() as captured:
+        console.print(watch._Picture(seen, now_s))
+    return captured.get().splitlines()
+
+
+def test_an_old_picture_is_dim_and_its_verdict_is_gone() -> None:
+    seen = Seen(interval_s=2.0)
+    seen.answered(report(1, 5, paused=True), 0.0)
+    fresh = styled(seen, 0.0)
+    assert any("\x1b[33mpaused" in line for line in fresh)
+    assert fresh[-1] == "\x1b[32mhealthy\x1b[0m"
+    seen.unanswered("no agent answers at /s")
+    banner, *old, verdict = styled(seen, 3.0)
+    assert "last answer: 3 s ago" in banner
+    assert len(old) == len(fresh) - 2
+    assert {code for line in old for code in re.findall(r"\x1b\[[0-9;]*m", line)} == {
+        "\x1b[2m",
+        "\x1b[0m",
+    }
+    assert verdict == "\x1b[33mnot known: the agent does not answer\x1b[0m"
+
+
+def test_what_is_left_of_an_old_picture_is_not_called_healthy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = client.NotRunning("no agent answers at /s")
+    found = report(1, 5, jobs=report(1, 5)["jobs"] * 3)
+    screen = drawn_while(lambda: pass_s(3), [found, gone], monkeypatch)
+    left = unstyled(screen.getvalue().split("\x1b[?1049l")[1])
+    assert "5 games held here" in left
+    assert "healthy" not in left
+    assert left.count("playing") == 27  # all of it, also where the window had no room
+    assert left.rstrip().endswith("not known: the agent does not answer")

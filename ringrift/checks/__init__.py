@@ -6,6 +6,7 @@ answer that it gave, or None.
 
 import dataclasses
 import enum
+from collections.abc import Iterable, Iterator
 
 
 class Verdict(enum.Enum):
@@ -29,3 +30,13 @@ class Finding:
     finding: str
     advice: str = ""
     """What to do about it; empty if there is nothing to do."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a warning or a failure that says nothing of what to do."""
+        if self.verdict in (Verdict.WARNING, Verdict.FAILURE) and not self.advice:
+            raise ValueError(f"no advice for {self.check}: {self.finding}")
+
+
+def unknown(checks: Iterable[str], why: str) -> Iterator[Finding]:
+    """Yield that these checks could not be made."""
+    return (Finding(check, Verdict.UNKNOWN, why) for check in checks)

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from managers.state import dead_letters, schema
-from managers.state.errors import StoreError, explained
+from managers.state.errors import StoreDamaged, StoreError, explained
 from ringrift.checks import Finding, Verdict
 from ringrift.home import file_system, network_file_systems
 
@@ -19,8 +19,11 @@ free_bytes_failure = gib
 looked_through_bytes_max = 256 * 1024**2
 """A larger store is read from end to end only if the user asks for it."""
 
+checks_of_store = ("store", "dead letters")
+
 _letters_shown_max = 3
 _busy_s_max = 5.0
+_let_read = "let this user read it as a file, or name the right --home"
 
 
 def check_space(folder: Path) -> Finding:
@@ -79,20 +82,21 @@ def check_store(path: Path, *, deep: bool) -> tuple[Finding, Finding]:
     letters = Finding("dead letters", Verdict.UNKNOWN, "only a sound store could tell")
     try:
         size_bytes = path.stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Finding("store", Verdict.UNKNOWN, f"there is no {path} yet"), letters
     except OSError as error:
         finding = f"cannot look at {path}: {error.strerror}"
-        return Finding("store", Verdict.FAILURE, finding), letters
+        return Finding("store", Verdict.FAILURE, finding, _let_read), letters
     try:
         with explained(path), contextlib.closing(_open(path)) as db:
             sound = _check_soundness(db, path, read=deep or size_bytes <= looked_through_bytes_max)
             if sound.verdict is not Verdict.FAILURE:
                 letters = _check_letters(db)
-    except StoreError as error:
-        sound = Finding("store", Verdict.FAILURE, str(error))
-    except sqlite3.Error as error:
-        sound = Finding("store", Verdict.FAILURE, f"cannot read {path}: {error}")
+    except StoreDamaged as error:
+        sound = _damaged(path, str(error.__cause__))
+    except (StoreError, sqlite3.Error) as error:
+        finding = f"cannot read {path}: {error}"
+        sound = Finding("store", Verdict.FAILURE, finding, _let_read)
     return sound, letters
 
 
@@ -110,13 +114,16 @@ def _check_soundness(db: sqlite3.Connection, path: Path, *, read: bool) -> Findi
         return Finding("store", Verdict.UNKNOWN, finding, "`--deep` reads all of it")
     faults = [text for (text,) in db.execute("PRAGMA quick_check(1)") if text != "ok"]
     if faults:
-        finding = f"{path} is damaged: {faults[0]}"
-        advice = (
-            "stop the agent and move the file away with its -wal and -shm; "
-            "a new store fetches from the other nodes whatever they hold"
-        )
-        return Finding("store", Verdict.FAILURE, finding, advice)
+        return _damaged(path, faults[0])
     return Finding("store", Verdict.OK, f"{path}: read from end to end, and sound")
+
+
+def _damaged(path: Path, how: str) -> Finding:
+    advice = (
+        "stop the agent and move the file away with its -wal and -shm; "
+        "a new store fetches from the other nodes whatever they hold"
+    )
+    return Finding("store", Verdict.FAILURE, f"{path} is damaged: {how}", advice)
 
 
 def _check_letters(db: sqlite3.Connection) -> Finding:

@@ -12,6 +12,11 @@ from p2p.identity.certificates import Credentials, Life, life
 from p2p.identity.keyring import Keyring
 from ringrift.checks import Finding, Verdict
 from ringrift.home import Home
+from ringrift.joining import key_is_lost
+from ringrift.printable import counted
+
+checks = ("keys", "certificate", "grant", "root key")
+"""Those that read the key files."""
 
 _renew = (
     "make a new token where the root key is (`ringrift-agent token`), and start the agent with it"
@@ -31,7 +36,8 @@ def check_folders(home: Home) -> Finding:
                 "start an agent with `ringrift-agent`, or name its --home",
             )
         except OSError as error:
-            return Finding("home", Verdict.FAILURE, f"cannot look at {folder}: {error.strerror}")
+            finding = f"cannot look at {folder}: {error.strerror}"
+            return Finding("home", Verdict.FAILURE, finding, "choose another --home")
         if not stat.S_ISDIR(found.st_mode):
             advice = "choose another --home"
             return Finding("home", Verdict.FAILURE, f"{folder} is a file, not a folder", advice)
@@ -40,6 +46,9 @@ def check_folders(home: Home) -> Finding:
             return Finding("home", Verdict.FAILURE, f"{folder} belongs to another user", advice)
         if stat.S_IMODE(found.st_mode) & 0o077:
             return Finding("home", Verdict.FAILURE, _open_to_others(folder, found), _close(folder))
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            finding = f"{folder} is closed to this user (mode {stat.S_IMODE(found.st_mode):04o})"
+            return Finding("home", Verdict.FAILURE, finding, _close(folder))
     places = " and ".join(map(str, dict.fromkeys((home.config, home.data))))
     return Finding("home", Verdict.OK, f"{places}: for this user alone")
 
@@ -49,7 +58,9 @@ def check_keys(keyring: Keyring) -> tuple[Finding, Credentials | None]:
     try:
         credentials = keyring.load_credentials()
     except IdentityError as error:
-        return Finding("keys", Verdict.FAILURE, str(error)), None
+        return _unusable("keys", error), None
+    if credentials is None and key_is_lost(keyring):
+        return _check_lost_key(keyring), None
     if credentials is None:
         advice = "start the agent with --join and a token, or alone to make a mesh"
         return Finding("keys", Verdict.WARNING, "this home belongs to no mesh yet", advice), None
@@ -82,7 +93,7 @@ def check_root(keyring: Keyring, now: datetime.datetime) -> Finding:
     try:
         root = keyring.load_root()
     except IdentityError as error:
-        return Finding("root key", Verdict.FAILURE, str(error))
+        return _unusable("root key", error)
     if root is None:
         finding = "not here: it is in the home of the box that made the mesh"
         return Finding("root key", Verdict.OK, finding)
@@ -97,14 +108,31 @@ def check_root(keyring: Keyring, now: datetime.datetime) -> Finding:
     return Finding("root key", Verdict.OK, f"{path}, and private", advice)
 
 
+def _check_lost_key(keyring: Keyring) -> Finding:
+    """Tell what a start would do without the key of this box."""
+    finding = f"{keyring.node_path} is missing, with the key by which this box belongs to its mesh"
+    if keyring.root_key_path.exists():
+        advice = "restore it from a copy, or start the agent: it becomes a new node of the mesh"
+        return Finding("keys", Verdict.WARNING, finding, advice)
+    advice = "restore it from a copy, or join again, as a new node, with --join and a token"
+    return Finding("keys", Verdict.FAILURE, finding, advice)
+
+
+def _unusable(check: str, error: IdentityError) -> Finding:
+    """Part what is wrong from the remedy, which the message of a damaged file ends with."""
+    finding, _, advice = str(error).partition("; ")
+    advice = advice or "let this user read it, or restore it from a copy"
+    return Finding(check, Verdict.FAILURE, finding, advice)
+
+
 def _check_life(check: str, span: Life, now: datetime.datetime, advice: str) -> Finding:
     if now < span.not_before:
         finding = f"not valid before {_day(span.not_before)}: this box's clock says {_day(now)}"
         return Finding(check, Verdict.FAILURE, finding, "set the clock")
     if now >= span.not_after:
         return Finding(check, Verdict.FAILURE, f"has expired on {_day(span.not_after)}", advice)
-    days = (span.not_after - now).days
-    finding = f"valid until {_day(span.not_after)}, {days:,} days from now"
+    days = counted((span.not_after - now).days, "day")
+    finding = f"valid until {_day(span.not_after)}, {days} from now"
     if span.ends_soon(now):
         return Finding(check, Verdict.WARNING, finding, advice)
     return Finding(check, Verdict.OK, finding)

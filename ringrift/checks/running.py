@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ringrift.checks import Finding, Verdict
+from ringrift.checks import Finding, Verdict, unknown
+from ringrift.printable import counted
 from transports.base import Address
 
 offset_ms_warning = 5_000
@@ -17,6 +18,9 @@ dial_s_max = 3.0
 
 Dial = Callable[[Address], str | None]
 """Connects, and returns why that was not possible, or None."""
+
+
+checks = ("agent", "version", "listening", "addresses", "clock", "events")
 
 
 def without_agent(reason: str) -> Iterator[Finding]:
@@ -34,8 +38,7 @@ def without_answer(reason: str) -> Iterator[Finding]:
 
 
 def _unknown() -> Iterator[Finding]:
-    for check in ("version", "listening", "addresses", "clock", "events"):
-        yield Finding(check, Verdict.UNKNOWN, "only a running agent could tell")
+    return unknown(checks[1:], "only a running agent could tell")
 
 
 def check_agent(status: Mapping[str, Any]) -> Finding:
@@ -132,7 +135,7 @@ def check_events(wiring: Mapping[str, Mapping[str, Any]]) -> Finding:
         finding = f"nobody publishes {', '.join(deaf)}, for which managers wait"
         return Finding("events", Verdict.FAILURE, finding, "this is a fault of ours: report it")
     silent = [kind for kind, ends in wiring.items() if not ends["publishers"]]
-    finding = f"{len(wiring)} kinds"
+    finding = counted(len(wiring), "kind")
     if unheard:
         finding += f"; without a subscriber: {', '.join(unheard)}"
     if silent:

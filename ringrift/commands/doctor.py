@@ -12,12 +12,14 @@ from rich.table import Table
 from p2p.identity.keyring import Keyring
 from ringrift import __version__, client
 from ringrift.agent_settings import agent_settings, listen_address
-from ringrift.checks import Finding, Verdict, disk, keys, running
+from ringrift.checks import Finding, Verdict, disk, keys, running, unknown
 from ringrift.choices import BadSetting, resolve
 from ringrift.commands.common import home_of, now_utc, print_json
 from ringrift.commands.drawing import draw, plain
 from ringrift.exits import Exit
 from ringrift.home import Home
+
+_see_home = "see home"
 
 _styles = {
     Verdict.OK: "green",
@@ -40,14 +42,21 @@ def doctor(options: argparse.Namespace) -> int:
 
 def examine(home: Home, *, deep: bool) -> Iterator[Finding]:
     """Make every check, in the order in which they are shown."""
-    yield _check_settings(home)
-    yield keys.check_folders(home)
-    yield from _check_keys(Keyring(home.config))
+    folders = keys.check_folders(home)
+    barred = folders.verdict is Verdict.FAILURE
+    shut = barred and not all(os.access(each, os.X_OK) for each in (home.config, home.data))
+    yield from unknown(["settings"], _see_home) if shut else [_check_settings(home)]
+    yield folders
+    # The keyring reads nothing in a home with that fault: it would be told three times.
+    yield from unknown(keys.checks, _see_home) if barred else _check_keys(Keyring(home.config))
     yield disk.check_space(home.data)
     yield disk.check_file_system(home.data)
     yield disk.check_sqlite(sqlite3.sqlite_version_info)
-    yield from disk.check_store(home.store, deep=deep)
-    yield from _check_agent(home)
+    if shut:
+        yield from unknown([*disk.checks_of_store, *running.checks], _see_home)
+    else:
+        yield from disk.check_store(home.store, deep=deep)
+        yield from _check_agent(home)
 
 
 def _check_settings(home: Home) -> Finding:

@@ -4,13 +4,20 @@ import argparse
 import sys
 import urllib.parse
 
-from ringrift.commands.common import ask_agent, print_json, stream_agent
+from ringrift.commands.common import ask_agent, print_json, say, stream_agent
 from ringrift.exits import Exit
 from ringrift.printable import printable
+from ringrift.rules import Config
 
 
 def games(options: argparse.Namespace) -> int:
     """Print the number of games by config, or their ids."""
+    if options.config:
+        try:
+            Config.parse(options.config)
+        except ValueError as error:
+            say(str(error))
+            return Exit.USAGE
     query = urllib.parse.urlencode({"config": options.config}) if options.config else ""
     if options.ids:
         return _ids(options, query)

@@ -49,19 +49,24 @@ def run(options: argparse.Namespace) -> int:
     try:
         choices = resolve(vars(options), os.environ, home.settings)
         settings, listen = agent_settings(home, choices), listen_address(choices)
-        token = _token(options, choices)
+        token_file = _token_file(options, choices)
+        token = read_token(options.token, token_file)
         for warning in unknown_variables(os.environ):
             say(warning)
         home.prepare()
         with home.locked():
             file = _log_file(choices)
-            joined = enter(home, token=token, seeds=settings.seeds, now=now_utc())
+            try:
+                joined = enter(home, token=token, seeds=settings.seeds, now=now_utc())
+            except TokenRefused as error:
+                say(f"{token_file}: {error}" if token_file else str(error))
+                return Exit.USAGE
             with set_up(file=file) as log:
                 ended = trio.run(_run, log, settings, joined, listen)
             if ended == Exit.NOT_ADMITTED and joined.fresh:
-                leave(home)
+                leave(home, joined)
             return ended
-    except (BadSetting, CannotJoin, CannotOpenLog, TokenRefused) as error:
+    except (BadSetting, CannotJoin, CannotOpenLog) as error:
         say(str(error))
         return Exit.USAGE
     except (*faults.possible, ExceptionGroup) as error:
@@ -78,14 +83,14 @@ def _log_file(choices: Choices) -> LogFile | None:
     return None if path is None else LogFile(Path(path))
 
 
-def _token(options: argparse.Namespace, choices: Choices) -> str | None:
-    """Return the join token, if any, from the highest source that has one. Raises `CannotJoin`."""
+def _token_file(options: argparse.Namespace, choices: Choices) -> str | None:
+    """Return the file with the join token, unless a higher source has a token itself."""
     file = choices["token-file"]
     if options.token:
         own = Source.OPTION
     else:
         own = Source.ENVIRONMENT if os.environ.get(token_variable) else Source.DEFAULT
-    return read_token(options.token, choices.text("token-file") if file.source >= own else None)
+    return choices.text("token-file") if file.source >= own else None
 
 
 async def _run(
@@ -170,6 +175,8 @@ def _welcome(
         ", ".join(map(str, addresses)),
     )
     keyring = Keyring(settings.home.config)
+    if joined.renewed:
+        log.warning("the key of this box was lost: it is a new node of the mesh, under a new id")
     if joined.founded:
         log.info("made a new mesh; its root key is %s: keep a copy", keyring.root_key_path)
     root = keyring.load_root()

@@ -12,6 +12,7 @@ from ringrift.commands.common import ask_agent, print_json
 from ringrift.commands.drawing import draw, duration, plain, table
 from ringrift.commands.members import member_table
 from ringrift.exits import Exit
+from ringrift.printable import counted
 
 
 def status(options: argparse.Namespace) -> int:
@@ -46,6 +47,7 @@ def summary(found: dict[str, Any]) -> Group:
             f"  version {node['version']}  listening on {node['listen']}",
         ),
         _games_line(games),
+        _traffic_line(found["traffic"]["sync"]),
     ]
     if found["paused"]:
         drawn.append(Text("paused: no further game is started on this box", style="yellow"))
@@ -71,12 +73,26 @@ def verdict(found: dict[str, Any]) -> Group:
 
 
 def _games_line(games: dict[str, Any]) -> Text:
-    line = Text.assemble((f"{games['stored']:,}", "bold"), " games held here, ")
+    count, noun = counted(games["stored"], "game").split()
+    line = Text.assemble((count, "bold"), f" {noun} held here, ")
     if games["safe"] is None:
         return line.append("how many are safe is not yet known")
     line.append(f"{games['safe']:,} of them safe on other boxes too")
     by_config = ", ".join(f"{config} {count:,}" for config, count in games["by_config"].items())
     return line.append(plain(f"  ({by_config})" if by_config else ""))
+
+
+def _traffic_line(sync: dict[str, Any]) -> Text:
+    """Tell what keeping in sync has cost and moved since the agent's start."""
+    cost = ", ".join(
+        counted(sync[field], noun)
+        for field, noun in (
+            ("exchanges", "exchange"), ("filters", "filter"), ("false_positives", "false positive"),
+            ("exact_lists", "list"), ("message_bytes", "byte"),
+        )
+    )  # fmt: skip
+    moved = ", ".join(f"{sync[field]:,} {field}" for field in ("pushed", "given", "taken"))
+    return Text(f"sync: {cost}; records: {moved}", "dim")
 
 
 def _jobs(jobs: list[dict[str, Any]]) -> Table:

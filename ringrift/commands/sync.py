@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from ringrift.commands.common import print_json, say, stream_agent
 from ringrift.exits import Exit
-from ringrift.printable import printable
+from ringrift.printable import counted, printable
 
 
 def sync(options: argparse.Namespace) -> int:
@@ -49,13 +49,13 @@ def sentence(result: dict[str, Any]) -> str:
     name = printable(result["name"])
     if not result["complete"]:
         return f"not in sync with {name}: {printable(result['reason'])}"
-    cost = f"{result['message_bytes']:,} bytes"
+    cost = counted(result["message_bytes"], "byte")
     if not result["taken"] + result["given"] + result["refused"]:
         return f"in sync with {name}: {_kept(result)}{cost}"
     used = [
-        _counted(result["filters"], "filter"),
-        _counted(result["false_positives"], "false positive"),
-        _counted(result["exact_lists"], "list"),
+        counted(result["filters"], "filter"),
+        counted(result["false_positives"], "false positive"),
+        counted(result["exact_lists"], "list"),
     ]
     return (
         f"in sync with {name}: {_moved(result)}; {cost} of messages "
@@ -65,18 +65,14 @@ def sentence(result: dict[str, Any]) -> str:
 
 def _moved(told: dict[str, Any]) -> str:
     refused = told.get("refused", 0)
-    return f"{told['taken']:,} records taken, {told['given']:,} given" + (
+    return f"{counted(told['taken'], 'record')} taken, {told['given']:,} given" + (
         f", {refused:,} refused" if refused else ""
     )
 
 
 def _kept(result: dict[str, Any]) -> str:
     games = result["games_on_both"]
-    return "" if games is None else f"{_counted(games, 'game')} on both, "
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return "" if games is None else f"{counted(games, 'game')} on both, "
 
 
 class _Bars:

@@ -45,5 +45,5 @@ def token(options: argparse.Namespace) -> int:
 
 
 def _days(text: str) -> float | None:
-    match = re.fullmatch(r"([0-9]{1,5})([hdwy])", text)
+    match = re.fullmatch(r"0*([1-9][0-9]{0,4})([hdwy])", text)
     return None if match is None else int(match[1]) * _units[match[2]]

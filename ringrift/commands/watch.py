@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 
 import trio
 import trio.to_thread
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 from ringrift import client
@@ -22,7 +23,7 @@ from ringrift.commands.common import home_of
 from ringrift.commands.drawing import ago, duration, lines
 from ringrift.commands.status import summary, tables, verdict, whole
 from ringrift.exits import Exit
-from ringrift.printable import printable
+from ringrift.printable import counted, printable
 
 _Found: TypeAlias = dict[str, Any]
 
@@ -34,6 +35,8 @@ _patience_s = 2.0
 
 _window_s = 60.0
 _tick_s = 1.0
+_dim = Style(dim=True)
+_not_known = Text("not known: the agent does not answer", "yellow")
 _signals = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
 
 
@@ -90,6 +93,17 @@ class Watch:
         self.seen = Seen(interval_s)
         self._ask = ask
         self._interval_s = interval_s
+        self.ended_well = False
+        """Whether the agent still answered when it ended."""
+
+    async def until_ended(self, show: Callable[[], Awaitable[None]]) -> None:
+        """Show until Ctrl-C, and find out how it ended."""
+        try:
+            await show()
+        finally:
+            self.ended_well = self.seen.found is not None and not self.seen.trouble(
+                trio.current_time()
+            )
 
     async def print_on(self, show_one: Callable[[Seen, float], None]) -> None:
         """Show one after the other, for ever."""
@@ -117,9 +131,7 @@ class Watch:
                 nursery.start_soon(self._grow_older, functools.partial(_draw, live))
                 await self._until_ended(signals, live)
                 nursery.cancel_scope.cancel()
-        console.print(_banner(self.seen, trio.current_time()))
-        if self.seen.found is not None:
-            console.print(whole(self.seen.found))
+        console.print(_Picture(self.seen, trio.current_time(), cut=False))
 
     async def _until_ended(self, signals: AsyncIterator[int], live: Live) -> None:
         async for each in signals:
@@ -140,7 +152,7 @@ class Watch:
 
 
 def watch(options: argparse.Namespace) -> int:
-    """Show the status until Ctrl-C."""
+    """Show the status until Ctrl-C; the exit status says whether the agent still answered."""
     ask = functools.partial(
         client.ask, home_of(options).socket, "GET", "/v1/status", timeout_s=answer_s_max
     )
@@ -148,14 +160,15 @@ def watch(options: argparse.Namespace) -> int:
     console = Console(highlight=False)
     try:
         if options.json:
-            trio.run(watching.print_on, print_object)
+            show = functools.partial(watching.print_on, print_object)
         elif sys.stdout.isatty() and not console.is_dumb_terminal:
-            trio.run(watching.draw_on, console)
+            show = functools.partial(watching.draw_on, console)
         else:
-            trio.run(watching.print_on, print_block)
+            show = functools.partial(watching.print_on, print_block)
+        trio.run(watching.until_ended, show)
     except KeyboardInterrupt:
         pass  # the way to end it
-    return Exit.HEALTHY
+    return Exit.HEALTHY if watching.ended_well else Exit.NOT_RUNNING
 
 
 def print_object(seen: Seen, now_s: float) -> None:
@@ -193,11 +206,16 @@ def _banner(seen: Seen, now_s: float) -> Text:
 
 
 class _Picture:
-    """A status that fits the window: where there is no room, tables are cut, problems are not."""
+    """A status that fits the window: where there is no room, tables are cut, problems are not.
 
-    def __init__(self, seen: Seen, now_s: float) -> None:
+    While the agent does not answer all of it is dim, and of the verdict nothing is left.
+    """
+
+    def __init__(self, seen: Seen, now_s: float, *, cut: bool = True) -> None:
         self._banner = _banner(seen, now_s)
         self._found = seen.found
+        self._old = bool(seen.trouble(now_s))
+        self._cut = cut
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         def drawn(part: RenderableType) -> list[list[Segment]]:
@@ -206,13 +224,17 @@ class _Picture:
         if self._found is None:
             yield self._banner
             return
-        top = drawn(Group(self._banner, summary(self._found)))
-        middle, bottom = drawn(tables(self._found)), drawn(verdict(self._found))
-        room = options.max_height - len(top) - len(bottom)
-        if len(middle) > room:
+        banner, top = drawn(self._banner), drawn(summary(self._found))
+        middle = drawn(tables(self._found))
+        bottom = drawn(_not_known if self._old else verdict(self._found))
+        room = options.max_height - len(banner) - len(top) - len(bottom)
+        if self._cut and len(middle) > room:
             kept = max(0, room - 1)
-            more = Text(f"{len(middle) - kept} lines more than the window has room for", "dim")
-            middle = middle[:kept] + drawn(more)
-        for line in top + middle + bottom:
+            more = f"{counted(len(middle) - kept, 'line')} more than the window has room for"
+            middle = middle[:kept] + drawn(Text(more, "dim"))
+        picture = [*top, *middle]
+        if self._old:
+            picture = [[Segment(each.text, _dim) for each in line] for line in picture]
+        for line in [*banner, *picture, *bottom]:
             yield from line
             yield Segment.line()
