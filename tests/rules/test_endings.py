@@ -216,6 +216,12 @@ def test_rings_in_hand_count_as_eliminated_at_a_standstill() -> None:
     assert result == Outcome(2, Reason.STANDSTILL, (2, 1))
 
 
+def test_so_they_do_in_the_ranking_behind_the_winner() -> None:
+    full = rows(*"A" * 22, *"B" * 21, *"C" * 21)
+    state = position(full, square8_3p, hand=(0, 0, 2), eliminated=(0, 4, 3))
+    assert find_outcome(state) == Outcome(1, Reason.STANDSTILL, (1, 3, 2))
+
+
 def test_an_empty_board_is_no_standstill_while_someone_can_place() -> None:
     assert find_outcome(position("A B", hand=(0, 1))) is None
 

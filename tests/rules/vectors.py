@@ -117,7 +117,11 @@ def compact_state(item: Item, params: Item, board: str) -> State:
 
 def material(state: State) -> dict[str, dict[str, Any]]:
     """Write what a state's board and players hold, in the compact shape of the data."""
-    written: Any = write_state(state)
+    return written_material(write_state(state))
+
+
+def written_material(written: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Write the same of a state that is JSON already."""
     board, players = written["board"], written["players"]
     return {
         "stacks": {cell: stack["rings"] for cell, stack in board["stacks"].items()},
