@@ -257,3 +257,9 @@ def test_the_links_of_a_document_lead_somewhere(path: pathlib.Path) -> None:
 
 def test_every_rule_has_an_offender() -> None:
     assert {rule for rule, _, _ in offenders} == set(rules)
+
+
+def test_no_two_test_modules_have_one_name() -> None:
+    """Pytest would import one of them for both."""
+    names = [path.name for path in root.glob("tests/**/test_*.py")]
+    assert sorted(set(names)) == sorted(names)
