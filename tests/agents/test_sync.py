@@ -34,9 +34,10 @@ async def test_an_operator_syncs_with_all_or_one_and_is_told_who_there_is(tmp_pa
         assert again.stdout.startswith("in sync with a: ")
         assert (await b.status())["traffic"]["sync"]["exchanges"] >= 2
 
-        wrong = await command(b.home, "sync", "--peer", "c")
+        wrong = await command(b.home, "sync", "--peer", "nobody")
         assert (wrong.returncode, wrong.stdout) == (Exit.USAGE, "")
-        assert "there is no other member 'c'; there are a (" in wrong.stderr
+        assert "there is no other member 'nobody'; the others are a (" in wrong.stderr
         unknown = await command(b.home, "sync", "models")
         assert unknown.returncode == Exit.USAGE
-        assert "there is no 'models' to sync; expected games or all" in unknown.stderr
+        assert "models" in unknown.stderr
+        assert "games" in unknown.stderr
