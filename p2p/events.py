@@ -13,6 +13,7 @@ import enum
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
 from p2p.store import Stored
 
@@ -55,6 +56,18 @@ class RecordsStored(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RecordRefuted(Event):
+    """A record that came from a peer was replayed here, and is not what it claims to be."""
+
+    id: RecordId
+    producer: NodeId
+    """Who made it, as the record says."""
+    source: NodeId
+    """The peer that gave it."""
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StoreRenewed(Event):
     """This node's store had lost rows, and goes on under a new id."""
 
@@ -65,6 +78,7 @@ class EventKind(enum.Enum):
     DAEMON_STATUS_CHANGED = DaemonStatusChanged
     HOST_ONLINE = HostOnline
     HOST_OFFLINE = HostOffline
+    RECORD_REFUTED = RecordRefuted
     RECORDS_STORED = RecordsStored
     STORE_RENEWED = StoreRenewed
 

@@ -75,5 +75,5 @@ def month_key(segment: Segment) -> MonthKey:
 
 
 def leaf_of(record: RecordId, bits: int = leaf_bits_stored) -> int:
-    """Return the leaf of a record: the first `bits` bits (8 to 24) of its id."""
-    return int.from_bytes(record[:3], "big") >> (24 - bits)
+    """Return the leaf of a record: the first `bits` bits of its id, 64 at most, as a number."""
+    return int.from_bytes(record[:8], "big") >> (64 - bits)

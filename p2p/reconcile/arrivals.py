@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from p2p.envelope import NoEnvelope, RecordId, record_id, segment_of
-from p2p.manifest import SegmentKey, segment_key
+from p2p.manifest import SegmentKey, leaf_of, segment_key
 from p2p.reconcile.messages import Part
-from p2p.reconcile.parts import prefix
 
 
 class Arrivals:
@@ -27,7 +26,7 @@ class Arrivals:
                 continue
             id_ = record_id(data)
             for bits in self._bits.get(segment, ()):
-                found = self._found.get(Part(segment, bits, prefix(id_, bits)))
+                found = self._found.get(Part(segment, bits, leaf_of(id_, bits)))
                 if found is not None:
                     found[id_] = None
 

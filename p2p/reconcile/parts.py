@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from p2p.codec import MalformedMessage
 from p2p.envelope import RecordId
-from p2p.manifest import Digest, leaf_bits_stored
+from p2p.manifest import Digest, leaf_bits_stored, leaf_of
 from p2p.reconcile.messages import (
     Cut,
     Part,
@@ -120,7 +120,7 @@ def sums(view: View, cut_: Cut) -> list[Digest]:
         ]
     leaves: list[list[RecordId]] = [[] for _ in range(1 << cut_.bits)]
     for id_ in ids_of(view, part):
-        leaves[prefix(id_, bits) - (part.leaf << cut_.bits)].append(id_)
+        leaves[leaf_of(id_, bits) - (part.leaf << cut_.bits)].append(id_)
     return [Digest.of(ids) for ids in leaves]
 
 
@@ -170,7 +170,7 @@ def split(listed: Listed, bits: int) -> list[Listed]:
     first = listed.part.leaf << bits
     ids: list[list[RecordId]] = [[] for _ in range(1 << bits)]
     for id_ in listed.ids:
-        ids[prefix(id_, listed.part.bits + bits) - first].append(id_)
+        ids[leaf_of(id_, listed.part.bits + bits) - first].append(id_)
     return [Listed(piece, ids[piece.leaf - first]) for piece in cut(listed.part, bits)]
 
 
@@ -189,8 +189,3 @@ def pages(view: View, part: Part) -> Iterator[Sequence[RecordId]]:
         if len(page) < page_ids_max:
             return
         first = page[-1] + bytes(1)  # comes next in the order of bytes
-
-
-def prefix(id_: RecordId, bits: int) -> int:
-    """Return the first bits of an id, `part_bits_max` at most, as a number."""
-    return int.from_bytes(id_[: part_bits_max // 8], "big") >> (part_bits_max - bits)
