@@ -1,23 +1,15 @@
 """The record kind `game`: one finished game, in a form that replays to its result.
 
-Format 1. The envelope holds config, start time and producer; the body is the map `_Body` below.
-Moves are stored column by column: `type` has one byte for every move, and `from`, `target`, `to`
-and `extra` have an entry for those moves alone whose type uses the field (`fields_of` in
-`ringrift.rules.moves`).
-A cell is its index among the board's cells in ascending order of (x, y): one byte, or two,
-big-endian, on boards of more than 256 cells. `extra` is one byte. Games are played by the default
+Format 1. The envelope holds config, start time and producer; the body is the map `_Body` below, in
+which moves are columns of bytes (`ringrift.rules.columns`). Games are played by the default
 `RuleSet`.
 """
 
 import dataclasses
-import functools
 import itertools
-import struct
-from collections.abc import Iterator, Sequence
-from typing import Annotated
+import re
 
 import msgspec
-from msgspec import Meta
 
 from p2p.envelope import Record, RecordRefused, make_record, parse_record
 from p2p.identity.ids import NodeId
@@ -26,7 +18,6 @@ from ringrift.rules import (
     Config,
     IllegalMove,
     Move,
-    MoveType,
     Outcome,
     Reason,
     State,
@@ -35,18 +26,17 @@ from ringrift.rules import (
     initial_state,
     outcome,
 )
+from ringrift.rules.columns import Columns, check_columns, decode_moves, encode_moves
+from ringrift.rules.errors import NotationError, wrong
 from ringrift.rules.geometry import board
-from ringrift.rules.moves import fields_of, no_cell
+from ringrift.rules.json_fields import read_int, read_word
 
 kind_name = "game"
 format_version = 1
 
-moves_max = 65_536
-"""No legal game comes near. In every round of turns the sum of markers, collapsed cells and
-eliminated rings grows, or cells collapse, and on the largest board neither can pass about 1,300.
-"""
-
 seed_bytes_max = 32
+engine_max = 65_535
+_player_name = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class ReplayFailed(ValueError):
@@ -70,35 +60,31 @@ class Game:
     engine: int = engine_version
 
 
-class _Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    type: Annotated[bytes, Meta(min_length=1, max_length=moves_max)]
-    origin: bytes = msgspec.field(name="from")
-    target: bytes
-    to: bytes
-    extra: bytes
-
-
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    engine: Annotated[int, Meta(ge=1, le=65535)]
-    players: list[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]]
-    seed: Annotated[bytes, Meta(min_length=1, max_length=seed_bytes_max)]
-    moves: _Columns
+    engine: int
+    players: list[str]
+    seed: bytes
+    moves: Columns
     winner: int
     ranking: bytes
     """Each seat's rank."""
-    reason: Reason
+    reason: str
 
 
 def encode_game(game: Game) -> bytes:
     """Return the record of a game. Raises `RecordRefused` if a reader would."""
+    try:
+        columns = encode_moves(board(game.config.board), game.moves)
+    except NotationError as error:
+        raise _refused(error) from None
     body = _Body(
         engine=game.engine,
         players=list(game.players),
         seed=game.seed,
-        moves=_encode_moves(game.config, game.moves),
+        moves=columns,
         winner=game.outcome.winner,
         ranking=bytes(game.outcome.ranking),
-        reason=game.outcome.reason,
+        reason=game.outcome.reason.value,
     )
     data = make_record(
         kind_name,
@@ -119,8 +105,8 @@ def decode_game(record: Record) -> Game:
         config=config,
         players=tuple(body.players),
         seed=body.seed,
-        moves=tuple(_decode_moves(config, body.moves)),
-        outcome=Outcome(body.winner, body.reason, tuple(body.ranking)),
+        moves=tuple(decode_moves(board(config.board), body.moves)),
+        outcome=Outcome(body.winner, Reason(body.reason), tuple(body.ranking)),
         time_ms=record.time_ms,
         producer=record.producer,
         engine=body.engine,
@@ -161,17 +147,42 @@ def _read(record: Record) -> tuple[Config, _Body]:
         )
     try:
         config = Config.parse(record.config)
-        body = msgspec.convert(record.body, type=_Body)
-    except ValueError as error:  # msgspec's own is one
-        raise RecordRefused(f"{error!s:.200}") from None
-    if len(body.players) != config.players:
-        raise RecordRefused(f"{len(body.players)} players in a game of {config.name}")
-    _check_result(config, body)
-    _check_moves(config, body.moves)
+        # Bytes are bytes here: by default msgspec also takes them as text in base64.
+        body = msgspec.convert(record.body, type=_Body, builtin_types=(bytes,))
+        _check_origin(config, body)
+        _check_result(config, body)
+        check_columns(board(config.board), body.moves)
+    except ValueError as error:  # also those of msgspec
+        raise _refused(error) from None
     return config, body
 
 
-# The result
+def _refused(error: ValueError) -> RecordRefused:
+    return RecordRefused(f"{error!s:.200}")
+
+
+def _check_origin(config: Config, body: _Body) -> None:
+    read_int(body.engine, "engine", 1, engine_max)
+    if len(body.players) != config.players:
+        expected = f"{config.players}, one for each seat of {config.name}"
+        raise wrong("the number of players", len(body.players), expected)
+    for index, player in enumerate(body.players):
+        if not _player_name.fullmatch(player):
+            expected = "1 to 32 lower-case letters, digits and underscores, a letter first"
+            raise wrong(f"players[{index}]", player, expected)
+    if not 1 <= len(body.seed) <= seed_bytes_max:
+        raise wrong("the length of seed", len(body.seed), f"1 to {seed_bytes_max} bytes")
+
+
+def _check_result(config: Config, body: _Body) -> None:
+    if body.ranking not in _rankings_by_players[config.players]:
+        ranks = list(body.ranking[: config.players + 1])
+        expected = f"a rank for each of {config.players} players, with one winner"
+        raise wrong("ranking", ranks, expected)
+    first = 1 + body.ranking.index(1)
+    if body.winner != first:
+        raise wrong("winner", body.winner, f"{first}, the first in the ranking")
+    read_word(body.reason, "reason", Reason)
 
 
 def _rankings(players: int) -> frozenset[bytes]:
@@ -185,106 +196,3 @@ def _rankings(players: int) -> frozenset[bytes]:
 
 
 _rankings_by_players = {players: _rankings(players) for players in (2, 3, 4)}
-
-
-def _check_result(config: Config, body: _Body) -> None:
-    if body.ranking not in _rankings_by_players[config.players]:
-        ranks = list(body.ranking[: config.players + 1])
-        raise RecordRefused(f"ranking {ranks} is none of {config.players} players")
-    if not 1 <= body.winner <= config.players or body.ranking[body.winner - 1] != 1:
-        raise RecordRefused(f"winner {body.winner} is not first in the ranking")
-
-
-# The moves
-
-_cell_columns = {"from": "origin", "target": "target", "to": "to"}
-"""The columns of cells by their names in records, and the fields of moves that they hold."""
-
-_codes = bytes(MoveType)
-_codes_without = {
-    field: bytes(kind for kind, fields in fields_of.items() if field not in fields)
-    for field in ("origin", "target", "to", "extra")
-}
-_octets = bytes(range(256))
-_extras = _octets[:5]
-
-
-@functools.cache
-def _cell_numbers(board_name: str) -> dict[int, int]:
-    """Return the number in records of each cell of a board."""
-    return {cell: number for number, cell in enumerate(board(board_name).cells)}
-
-
-def _cell_bytes(cells: int) -> int:
-    """Return the size of a cell's number on a board of so many."""
-    return 1 if cells <= len(_octets) else 2
-
-
-def _encode_moves(config: Config, moves: tuple[Move, ...]) -> _Columns:
-    numbers = _cell_numbers(config.board)
-    size = _cell_bytes(len(numbers))
-    origin, target, to = (
-        b"".join(
-            numbers[getattr(move, field)].to_bytes(size, "big")
-            for move in moves
-            if field in fields_of[move.type]
-        )
-        for field in _cell_columns.values()
-    )
-    return _Columns(
-        type=bytes(move.type for move in moves),
-        origin=origin,
-        target=target,
-        to=to,
-        extra=bytes(move.extra for move in moves if "extra" in fields_of[move.type]),
-    )
-
-
-def _check_moves(config: Config, columns: _Columns) -> None:
-    """Check the columns' lengths and values, without a look at single moves."""
-    if unknown := columns.type.translate(None, _codes):
-        raise RecordRefused(f"no move has type {unknown[0]}")
-    cells = len(board(config.board).cells)
-    size = _cell_bytes(cells)
-    for name, field in _cell_columns.items():
-        column: bytes = getattr(columns, field)
-        entries = _entries(columns, field)
-        if len(column) != size * entries:
-            raise RecordRefused(f"the column {name} has {len(column)} bytes for {entries} cells")
-        if size == 1:
-            beyond = bool(column.translate(None, _octets[:cells]))
-        else:
-            beyond = max(_numbers(column, size), default=0) >= cells
-        if beyond:
-            raise RecordRefused(f"the column {name} names a cell that {config.board} lacks")
-    if len(columns.extra) != _entries(columns, "extra") or columns.extra.translate(None, _extras):
-        raise RecordRefused("the column extra has the wrong length, or a number above 4")
-
-
-def _entries(columns: _Columns, field: str) -> int:
-    """Return how many moves use a field."""
-    return len(columns.type.translate(None, _codes_without[field]))
-
-
-def _numbers(column: bytes, size: int) -> Sequence[int]:
-    """Return the cells' numbers in a column."""
-    return column if size == 1 else struct.unpack(f">{len(column) // size}H", column)
-
-
-def _decode_moves(config: Config, columns: _Columns) -> Iterator[Move]:
-    cells = board(config.board).cells
-    size = _cell_bytes(len(cells))
-    origins, targets, tos = (
-        (cells[number] for number in _numbers(getattr(columns, field), size))
-        for field in _cell_columns.values()
-    )
-    extras = iter(columns.extra)
-    for kind in map(MoveType, columns.type):
-        fields = fields_of[kind]
-        yield Move(
-            kind,
-            next(origins) if "origin" in fields else no_cell,
-            next(targets) if "target" in fields else no_cell,
-            next(tos) if "to" in fields else no_cell,
-            next(extras) if "extra" in fields else 0,
-        )

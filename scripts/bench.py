@@ -18,6 +18,7 @@ from scripts.benchmarks import (
     idle,
     in_sync,
     ingest,
+    rules,
     sync_cold,
     sync_cold_1m,
 )
@@ -30,6 +31,7 @@ benchmarks = {
     "idle": idle.measure,
     "in-sync": in_sync.measure,
     "ingest": ingest.measure,
+    "rules": rules.measure,
     "sync-cold-10k": sync_cold.measure,
     "sync-cold-1M": sync_cold_1m.measure,
 }

@@ -5,10 +5,12 @@
         state = apply(state, choose(legal_moves(state)))
 
 Twelve configs share one engine; a config is only data. What the rules leave open is a field of
-`RuleSet`. JSON is in `ringrift.rules.notation`.
+`RuleSet`. Moves and positions are written as text (`notation`, `position_text`), as JSON
+(`json_move`, `json_state`), and, in game records, as columns of bytes (`columns`).
 """
 
 from ringrift.rules.config import Config, EndTest, RuleSet, configs
+from ringrift.rules.errors import NotationError
 from ringrift.rules.moves import Move, MoveType
 from ringrift.rules.state import Outcome, Phase, Reason, State
 from ringrift.rules.turn import IllegalMove, apply, initial_state, legal_moves, outcome
@@ -22,6 +24,7 @@ __all__ = [
     "IllegalMove",
     "Move",
     "MoveType",
+    "NotationError",
     "Outcome",
     "Phase",
     "Reason",

@@ -6,8 +6,10 @@ import enum
 import functools
 
 from ringrift.rules.geometry import Board, board, board_names
+from ringrift.rules.zobrist import ZobristTable, zobrist
 
 players_max = 4
+_lps_rounds_max = 1000
 
 _rings = {"square8": 18, "square19": 72, "hex8": 18, "hexagonal": 96}
 _short_line_boards = ("square8", "hex8")
@@ -77,8 +79,8 @@ class RuleSet:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` naming a number that makes no game."""
-        if self.lps_rounds < 1:
-            raise ValueError(f"lps_rounds is {self.lps_rounds}; expected at least 1")
+        if not 1 <= self.lps_rounds <= _lps_rounds_max:
+            raise ValueError(f"lps_rounds is {self.lps_rounds}; expected 1 to {_lps_rounds_max}")
         if self.line_length is not None and self.line_length < 2:
             raise ValueError(f"line_length is {self.line_length}; expected at least 2")
         if self.elimination_threshold is not None and self.elimination_threshold < 1:
@@ -94,11 +96,13 @@ class Variant:
     config: Config
     rules: RuleSet
     board: Board = dataclasses.field(compare=False)
+    zobrist: ZobristTable = dataclasses.field(compare=False, repr=False)
     seats: tuple[int, ...] = dataclasses.field(compare=False)
     rings: int = dataclasses.field(compare=False)
     line_length: int = dataclasses.field(compare=False)
     elimination_threshold: int = dataclasses.field(compare=False)
     territory_minimum: int = dataclasses.field(compare=False)
+    ends_within_turns: bool = dataclasses.field(compare=False)
 
 
 @functools.lru_cache(maxsize=256)
@@ -110,10 +114,12 @@ def variant(config: Config, rules: RuleSet) -> Variant:
         config=config,
         rules=rules,
         board=geometry,
+        zobrist=zobrist(config.board),
         seats=tuple(range(1, config.players + 1)),
         rings=config.rings,
         line_length=rules.line_length or (3 if short else 4),
         elimination_threshold=rules.elimination_threshold
         or config.rings * (config.players + 1) // 3,
         territory_minimum=len(geometry.cells) // config.players + 1,
+        ends_within_turns=rules.end_test is EndTest.EACH_MOVE,
     )

@@ -7,46 +7,51 @@ from ringrift.rules.state import Outcome, Reason, State
 
 def find_outcome(state: State) -> Outcome | None:
     """Look for an ending: elimination, territory, sole owner, standstill, in this order."""
-    if winner := _past_elimination_threshold(state):
-        return make_outcome(state, winner, Reason.RING_ELIMINATION)
-    if winner := _past_territory_minimum(state):
+    variant = state.variant
+    if max(state.eliminated) >= variant.elimination_threshold:
+        return make_outcome(state, _past_elimination_threshold(state), Reason.RING_ELIMINATION)
+    if state.collapsed.bit_count() >= variant.territory_minimum and (
+        winner := _past_territory_minimum(state)
+    ):
         return make_outcome(state, winner, Reason.TERRITORY_CONTROL)
-    if state.variant.rules.sole_owner_wins and (winner := _sole_owner(state)):
+    if not state.occupied:
+        if _stands_still(state):
+            return make_outcome(state, _standstill_winner(state), Reason.STANDSTILL)
+    elif (
+        state.occupied in state.controlled
+        and variant.rules.sole_owner_wins
+        and (winner := _sole_owner(state))
+    ):
         return make_outcome(state, winner, Reason.SOLE_OWNER)
-    if _stands_still(state):
-        return make_outcome(state, _standstill_winner(state), Reason.STANDSTILL)
     return None
 
 
 def _past_elimination_threshold(state: State) -> int:
+    """Return who has reached the threshold, the player to move if several have."""
     threshold = state.variant.elimination_threshold
-    if max(state.eliminated) < threshold:
-        return 0
     seats = [seat for seat in state.variant.seats if state.eliminated[seat] >= threshold]
     return state.player if state.player in seats else seats[0]
 
 
 def _past_territory_minimum(state: State) -> int:
-    minimum = state.variant.territory_minimum
+    """Return who has enough territory, and more than all others together; 0 for nobody."""
     total = state.collapsed.bit_count()
-    if total < minimum:
-        return 0
     for seat in state.variant.seats:
         own = state.territory[seat].bit_count()
-        if own >= minimum and own > total - own:
+        if own >= state.variant.territory_minimum and own > total - own:
             return seat
     return 0
 
 
 def _sole_owner(state: State) -> int:
-    if not state.occupied:
-        return 0
+    """Return the only player with a ring anywhere; 0 if there are several."""
     owners = [seat for seat in state.variant.seats if state.has_rings(seat)]
     return owners[0] if len(owners) == 1 else 0
 
 
 def _stands_still(state: State) -> bool:
-    return not state.occupied and not any(can_place(state, seat) for seat in state.variant.seats)
+    """Return whether nobody can place, on a board without stacks."""
+    return not any(can_place(state, seat) for seat in state.variant.seats)
 
 
 def _standing(state: State, seat: int, reason: Reason) -> tuple[int, int, int]:
@@ -117,5 +122,7 @@ def last_one_standing(state: State) -> Outcome | None:
             if seat != player and state.has_rings(seat)
         )
     )
+    # The list may be shared with the state before.
+    state.streak = streak = streak.copy()
     streak[player] = max(streak[player], 0) + 1 if acts else min(streak[player], 0) - 1
     return make_outcome(state, player, Reason.LAST_PLAYER_STANDING) if wins else None

@@ -49,6 +49,8 @@ class Board:
     """Directions of movement and of lines, in the order that breaks ties."""
     borders: tuple[int, ...]
     """Directions in which territory connects."""
+    across: tuple[int, ...]
+    """Those of `borders` that lead to another column."""
     rays: dict[int, tuple[Ray, ...]]
     """From each cell, the rays that are not empty."""
     between: dict[int, dict[int, int]]
@@ -76,6 +78,28 @@ class Board:
         for shift in directions:
             near |= mask << shift | mask >> shift
         return near
+
+    @property
+    def middle(self) -> int:
+        """A cell's index, in use or not, near the middle of the board."""
+        return self.cells[len(self.cells) // 2]
+
+    def region(self, seed: int, within: int) -> int:
+        """Return all cells of `within` connected to `seed`, as territory is; `seed` may be empty.
+
+        As `flood`, but a run upwards along a column is filled at once, by the carry of a sum.
+        """
+        near = self.across
+        reached = seed
+        while True:
+            grown = reached | reached >> 1
+            for shift in near:
+                grown |= reached << shift | reached >> shift
+            grown &= within
+            grown |= within & ~(within + grown)
+            if grown == reached:
+                return reached
+            reached = grown
 
     def flood(self, seed: int, within: int, directions: tuple[int, ...]) -> int:
         """Return all cells of `within` connected to `seed`, itself a part of `within`."""
@@ -115,6 +139,7 @@ def _make(name: str, coordinates: list[tuple[int, int]], radius: int, height: in
                 between[cell][seen] = passed
                 passed |= 1 << seen
     axes = tuple(dx * height + dy for dx, dy in forward)
+    borders = axes if is_hex else tuple(dx * height + dy for dx, dy in _rook)
     return Board(
         name=name,
         is_hex=is_hex,
@@ -123,7 +148,8 @@ def _make(name: str, coordinates: list[tuple[int, int]], radius: int, height: in
         cells=tuple(sorted(at.values())),
         all=sum(1 << cell for cell in at.values()),
         axes=axes,
-        borders=axes if is_hex else tuple(dx * height + dy for dx, dy in _rook),
+        borders=borders,
+        across=tuple(shift for shift in borders if shift > 1),
         rays=rays,
         between=between,
     )

@@ -6,18 +6,10 @@ Readers take the name of the field for the message of the `NotationError` that t
 import re
 from collections.abc import Iterable, Mapping
 
+from ringrift.rules.errors import OutsideTheGame, wrong
 from ringrift.rules.geometry import Board, bits
 
 Json = Mapping[str, object]
-
-
-class NotationError(ValueError):
-    """JSON that is no position or no move; the message names the field, value and expectation."""
-
-
-def wrong(name: str, value: object, expected: str) -> NotationError:
-    """Return the error that a field has the wrong value; the caller raises it."""
-    return NotationError(f"{name} is {value!r:.80}; expected {expected}")
 
 
 def get(source: Json, *names: str) -> object:
@@ -77,14 +69,14 @@ def key(board: Board, cell: int) -> str:
 
 
 def read_cell(board: Board, value: object, name: str) -> int:
-    """Read a cell from an object."""
+    """Read a cell from an object. Raises `OutsideTheGame` if the board has none there."""
     fields = read_map(value, name)
     return _checked_cell(board, [fields.get("x"), fields.get("y"), fields.get("z")], name)
 
 
-def read_key(board: Board, text: str, name: str) -> int:
-    """Read a cell from the key of a map."""
-    numbers = text.split(",")
+def read_key(board: Board, text: object, name: str) -> int:
+    """Read a cell from the key of a map. Raises as `read_cell`."""
+    numbers = text.split(",") if isinstance(text, str) else []
     if not 2 <= len(numbers) <= 3 or not all(re.fullmatch("-?[0-9]{1,3}", n) for n in numbers):
         raise wrong(name, text, "a cell as 'x,y' or 'x,y,z'")
     return _checked_cell(board, [int(number) for number in numbers], name)
@@ -99,7 +91,7 @@ def _checked_cell(board: Board, numbers: list[object], name: str) -> int:
     try:
         return board.cell(x, y)
     except ValueError as error:
-        raise NotationError(f"{name}: {error}") from None
+        raise OutsideTheGame(f"{name}: {error}") from None
 
 
 def read_cells(board: Board, value: object, name: str) -> list[int]:

@@ -4,10 +4,10 @@ Reading also takes earlier names of move types and fields spelt in snake_case. A
 against the position it is played in, which tells whose run, region or buried ring is meant.
 """
 
+from ringrift.rules.errors import NotationError, wrong
 from ringrift.rules.geometry import Board, bits
 from ringrift.rules.json_fields import (
     Json,
-    NotationError,
     get,
     key,
     position,
@@ -19,7 +19,6 @@ from ringrift.rules.json_fields import (
     read_list,
     read_map,
     read_word,
-    wrong,
 )
 from ringrift.rules.lines import Line, eligible_lines, part_of
 from ringrift.rules.moves import Move, MoveType, RecoveryMode
@@ -52,11 +51,14 @@ def read_move(state: State, value: object) -> Move:
     source = read_map(value, "move")
     kind = _types[read_word(get(source, "type"), "type", _types)]
     player = get(source, "player")
-    if player not in (None, state.player):
-        raise wrong("player", player, f"{state.player}, who is to move")
+    if player is not None:
+        seats = state.variant.seats
+        if read_int(player, "player", seats[0], seats[-1]) != state.player:
+            raise wrong("player", player, f"{state.player}, who is to move")
     board = state.variant.board
     if kind is MoveType.PLACE_RING:
-        count = read_int(get(source, "placementCount") or 1, "placementCount", 1, 3)
+        given = get(source, "placementCount")
+        count = 1 if given is None else read_int(given, "placementCount", 1, 3)
         return Move(kind, to=_read_to(board, source), extra=count)
     if kind is MoveType.MOVE_STACK:
         return Move(kind, _read_from(board, source), to=_read_to(board, source))
@@ -111,63 +113,70 @@ def _read_line(state: State, kind: MoveType, source: Json) -> Move:
 
 def _read_run(state: State, source: Json) -> list[int]:
     board = state.variant.board
-    if get(source, "formedLines") is not None:
+    given = _first(source, "formedLines")
+    if given is not None:
         name = "formedLines[0].positions"
-        run = read_cells(board, _first(source, "formedLines").get("positions"), name)
+        run = read_cells(board, given.get("positions"), name)
         if not run:
             raise wrong(name, run, "at least one cell")
         return run
     to = _read_to(board, source)
-    runs = [line.cells for line in eligible_lines(state) if line.cells[0] == to]
-    if len(runs) != 1:
-        raise wrong("formedLines", None, "a line, unless exactly one begins at `to`")
-    return list(runs[0])
+    runs = [line.cells for line in eligible_lines(state) if to in line.cells]
+    meant = [cells for cells in runs if cells[0] == to] or runs
+    if len(meant) != 1:
+        raise wrong("formedLines", None, "a line, unless `to` is in exactly one, or begins one")
+    return list(meant[0])
 
 
 def _read_region(state: State, source: Json) -> Move:
     board = state.variant.board
     regions = claimable_regions(state)
-    given = get(source, "disconnectedRegions")
+    given = _first(source, "disconnectedRegions")
     if given is None:
         to = _read_to(board, source)
         meant = [region for region in regions if first_cell(region) == to]
     else:
-        spaces = _first(source, "disconnectedRegions").get("spaces")
-        cells = read_cells(board, spaces, "disconnectedRegions[0].spaces")
+        cells = read_cells(board, given.get("spaces"), "disconnectedRegions[0].spaces")
         meant = [region for region in regions if list(bits(region)) == cells]
     if len(meant) != 1:
-        raise wrong("disconnectedRegions", given, f"one of {len(regions)} claimable regions")
+        value = get(source, "disconnectedRegions", "to")
+        raise wrong("disconnectedRegions", value, f"one of {len(regions)} claimable regions")
     kind = MoveType.CHOOSE_TERRITORY_OPTION
     return Move(kind, to=first_cell(meant[0]), extra=regions[meant[0]])
 
 
-def _first(source: Json, name: str) -> Json:
-    items = read_list(get(source, name), name)
-    if not items:
-        raise wrong(name, items, "at least one")
-    return read_map(items[0], f"{name}[0]")
+def _items(source: Json, name: str) -> list[object]:
+    """Return a list that may be missing."""
+    given = get(source, name)
+    return [] if given is None else read_list(given, name)
+
+
+def _first(source: Json, name: str) -> Json | None:
+    """Return the first of a list that may be empty or missing."""
+    items = _items(source, name)
+    return read_map(items[0], f"{name}[0]") if items else None
 
 
 def _read_slide(state: State, source: Json) -> Move:
     """Return the first slide of the position that is as described, as far as that goes."""
     board = state.variant.board
     ends = (_read_from(board, source), _read_to(board, source))
-    collapse, payers = get(source, "collapsePositions"), get(source, "extractionStacks")
+    collapse = read_cells(board, _items(source, "collapsePositions"), "collapsePositions")
     described = {
         "recoveryMode": get(source, "recoveryMode"),
         "recoveryOption": get(source, "recoveryOption", "option"),
-        "collapsePositions": collapse
-        and [position(board, cell) for cell in read_cells(board, collapse, "collapsePositions")],
-        "extractionStacks": payers
-        and [
-            key(board, read_key(board, str(text), "extractionStacks"))
-            for text in read_list(payers, "extractionStacks")
+        "collapsePositions": [position(board, cell) for cell in collapse],
+        "extractionStacks": [
+            key(board, read_key(board, text, "extractionStacks"))
+            for text in _items(source, "extractionStacks")
         ],
     }
     for move in legal_moves(state):
         if move.type is MoveType.RECOVERY_SLIDE and (move.origin, move.to) == ends:
             slide = _write_slide(state, move)
-            if all(value in (None, slide.get(name, value)) for name, value in described.items()):
+            if all(
+                value in (None, [], slide.get(name, value)) for name, value in described.items()
+            ):
                 return move
     raise wrong("recovery_slide", dict(source), "one of the position's slides")
 

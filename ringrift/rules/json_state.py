@@ -5,12 +5,13 @@ What that shape leaves out (what is owed, streaks, the result) is written as one
 """
 
 import dataclasses
+from collections.abc import Iterable
 
-from ringrift.rules.config import Config, RuleSet
-from ringrift.rules.geometry import bits
+from ringrift.rules.config import Config, RuleSet, players_max
+from ringrift.rules.errors import OutsideTheGame, wrong
+from ringrift.rules.geometry import bits, board_names
 from ringrift.rules.json_fields import (
     Json,
-    NotationError,
     get,
     key,
     position,
@@ -21,18 +22,28 @@ from ringrift.rules.json_fields import (
     read_list,
     read_map,
     read_word,
-    wrong,
 )
 from ringrift.rules.moves import no_cell
-from ringrift.rules.state import Outcome, Owed, Phase, Reason, State, cap_height
+from ringrift.rules.state import (
+    Outcome,
+    Owed,
+    Phase,
+    Reason,
+    State,
+    cap_height,
+    rings_max,
+    turns_max,
+)
 from ringrift.rules.turn import default_rules, initial_state
-
-_rings_max = 1000
-_turns_max = 1_000_000
 
 
 def read_state(value: object, rules: RuleSet = default_rules) -> State:
-    """Read a position. `victoryThreshold` in it overrides that of the config (AMB-21)."""
+    """Read a position. `victoryThreshold` in it overrides that of the config (AMB-21).
+
+    What the published shape repeats (heights, sizes, totals) is not looked at, and rings need not
+    add up to the supply. Raises `NotationError` that names the field, the value and what was
+    expected; `OutsideTheGame`, a kind of it, for a cell or number of players that there is not.
+    """
     source = read_map(value, "state")
     board_source = read_map(get(source, "board"), "board")
     players = [read_map(item, "players") for item in read_list(get(source, "players"), "players")]
@@ -42,14 +53,15 @@ def read_state(value: object, rules: RuleSet = default_rules) -> State:
     _read_board(state, board_source)
     state.player = read_int(get(source, "currentPlayer"), "currentPlayer", 1, seats[-1])
     state.phase = Phase(read_word(get(source, "currentPhase"), "currentPhase", Phase))
-    state.turn = read_int(get(source, "turnNumber") or 1, "turnNumber", 1, _turns_max)
+    number = get(source, "turnNumber")
+    state.turn = 1 if number is None else read_int(number, "turnNumber", 0, turns_max)
     state.mover = _read_mover(state, source)
     turn = get(source, "turn")
     if turn is not None:
         _read_turn(state, read_map(turn, "turn"))
-    status = read_word(
-        get(source, "gameStatus") or "active", "gameStatus", ("active", "waiting", "completed")
-    )
+    given = get(source, "gameStatus")
+    known = ("active", "waiting", "completed")
+    status = "active" if given is None else read_word(given, "gameStatus", known)
     over = state.result is not None
     if (status == "completed", state.phase is Phase.GAME_OVER) != (over, over):
         expected = "'completed', in phase game_over, exactly where turn.result is given"
@@ -58,13 +70,14 @@ def read_state(value: object, rules: RuleSet = default_rules) -> State:
 
 
 def _empty(board: object, players: list[Json], threshold: object, rules: RuleSet) -> State:
-    try:
-        config = Config(str(board), len(players))
-    except ValueError as error:
-        raise NotationError(f"board.type and players: {error}") from None
+    name = read_word(board, "board.type", board_names)
+    if not 2 <= len(players) <= players_max:
+        expected = f"expected 2 to {players_max}"
+        raise OutsideTheGame(f"players has {len(players)} entries; {expected}")
+    config = Config(name, len(players))
     state = initial_state(config, rules)
     if threshold is not None:
-        number = read_int(threshold, "victoryThreshold", 1, _rings_max)
+        number = read_int(threshold, "victoryThreshold", 1, rings_max)
         if number != state.variant.elimination_threshold:
             state = initial_state(config, dataclasses.replace(rules, elimination_threshold=number))
     state.streak = [0] * (config.players + 1)
@@ -80,33 +93,36 @@ def _read_players(state: State, players: list[Json]) -> None:
             raise wrong(f"{name}.playerNumber", seat, "each player once")
         missing.remove(seat)
         hand, eliminated = get(player, "ringsInHand"), get(player, "eliminatedRings")
-        state.hand[seat] = read_int(hand, f"{name}.ringsInHand", 0, _rings_max)
-        state.eliminated[seat] = read_int(eliminated, f"{name}.eliminatedRings", 0, _rings_max)
+        state.hand[seat] = read_int(hand, f"{name}.ringsInHand", 0, rings_max)
+        state.eliminated[seat] = read_int(eliminated, f"{name}.eliminatedRings", 0, rings_max)
 
 
 def _read_board(state: State, source: Json) -> None:
     seats = state.variant.seats
-    for text, item in read_map(get(source, "collapsedSpaces") or {}, "collapsedSpaces").items():
+    for text, item in _cells(source, "collapsedSpaces"):
         cell = _free_cell(state, text, "collapsedSpaces")
         owner = read_int(item, f"collapsedSpaces[{text}]", 1, seats[-1])
-        state.territory[owner] |= 1 << cell
-        state.collapsed |= 1 << cell
-    for text, item in read_map(get(source, "markers") or {}, "markers").items():
+        state.put_territory(1 << cell, owner)
+    for text, item in _cells(source, "markers"):
         cell = _free_cell(state, text, "markers")
         name = f"markers[{text}]"
         owner = read_int(read_map(item, name).get("player"), f"{name}.player", 1, seats[-1])
-        state.markers[owner] |= 1 << cell
-        state.marked |= 1 << cell
-    for text, item in read_map(get(source, "stacks") or {}, "stacks").items():
+        state.put_markers(1 << cell, owner)
+    for text, item in _cells(source, "stacks"):
         cell = _free_cell(state, text, "stacks")
         name = f"stacks[{text}].rings"
         owners = read_list(read_map(item, f"stacks[{text}]").get("rings"), name)
-        if not 1 <= len(owners) <= _rings_max:
-            raise wrong(name, owners, f"1 to {_rings_max} rings")
+        if not 1 <= len(owners) <= rings_max:
+            raise wrong(name, owners, f"1 to {rings_max} rings")
         rings = bytes(read_int(owner, name, 1, seats[-1]) for owner in owners)
         state.put_stack(cell, rings)
         for owner in rings:
             state.on_board[owner] += 1
+
+
+def _cells(source: Json, name: str) -> Iterable[tuple[str, object]]:
+    value = get(source, name)
+    return [] if value is None else read_map(value, name).items()
 
 
 def _free_cell(state: State, text: str, name: str) -> int:
@@ -121,13 +137,15 @@ def _read_mover(state: State, source: Json) -> int:
     capturing = get(source, "chainCapturePosition")
     moving = get(source, "mustMoveFromStackKey")
     if state.phase in (Phase.CAPTURE, Phase.CHAIN_CAPTURE) and capturing is not None:
-        cell = read_cell(board, capturing, "chainCapturePosition")
+        name, value = "chainCapturePosition", capturing
+        cell = read_cell(board, value, name)
     elif state.phase in (Phase.MOVEMENT, Phase.CAPTURE, Phase.CHAIN_CAPTURE) and moving is not None:
-        cell = read_key(board, str(moving), "mustMoveFromStackKey")
+        name, value = "mustMoveFromStackKey", moving
+        cell = read_key(board, value, name)
     else:
         return no_cell
     if not state.controlled[state.player] >> cell & 1:
-        raise NotationError(f"no stack of player {state.player} is on {key(board, cell)}")
+        raise wrong(name, value, f"the cell of a stack that player {state.player} controls")
     return cell
 
 
@@ -138,7 +156,7 @@ def _read_turn(state: State, source: Json) -> None:
     state.recovered = read_flag(source.get("recovered"), "turn.recovered")
     state.changed = read_flag(source.get("changed"), "turn.changed")
     state.swapped = read_flag(source.get("swapped"), "turn.swapped")
-    state.streak = [0, *_numbers(source.get("streaks"), "turn.streaks", players, -_turns_max)]
+    state.streak = [0, *_numbers(source.get("streaks"), "turn.streaks", players, -turns_max)]
     state.lost_turn = [0, *_numbers(source.get("lostTurns"), "turn.lostTurns", players, 0)]
     state.last_actor = read_int(source.get("lastActor"), "turn.lastActor", 0, players)
     result = source.get("result")
@@ -155,7 +173,7 @@ def _numbers(value: object, name: str, count: int, low: int) -> list[int]:
     items = read_list(value, name)
     if len(items) != count:
         raise wrong(name, value, f"{count} numbers")
-    return [read_int(item, name, low, _turns_max) for item in items]
+    return [read_int(item, name, low, turns_max) for item in items]
 
 
 def write_state(state: State) -> dict[str, object]:

@@ -1,71 +1,112 @@
 """Steps and captures (sections 7 and 8)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ringrift.rules.geometry import bits
+from ringrift.rules.geometry import Ray, bits
 from ringrift.rules.moves import Move, MoveType, move_table
 from ringrift.rules.state import State, cap_height
+
+_first_segment = MoveType.OVERTAKING_CAPTURE
 
 
 def can_move(state: State, cell: int, rings: bytes) -> bool:
     """Return whether a stack of these rings on this cell would have a step or a capture."""
+    stacks, height = state.stacks, len(rings)
     blocked = state.occupied | state.collapsed
-    height = len(rings)
     for ray in state.variant.board.rays[cell]:
-        mask, _, distance = ray
+        mask, rising, distance = ray
         obstacles = blocked & mask
         if not obstacles:
             if len(distance) >= height:
                 return True
-        elif distance[ray.nearest(obstacles)] > height:
+            continue
+        nearest = (obstacles & -obstacles if rising else obstacles).bit_length() - 1
+        if distance[nearest] > height:
             return True
-    return any(_landings(state, cell, rings))
+        if nearest in stacks and _landings(state, rings, ray, obstacles, nearest):
+            return True
+    return False
 
 
 def can_step_or_capture(state: State, seat: int) -> bool:
     """Return whether any stack that a player controls has a step or a capture."""
-    return any(can_move(state, cell, state.stacks[cell]) for cell in bits(state.controlled[seat]))
+    stacks = state.stacks
+    return any(can_move(state, cell, stacks[cell]) for cell in bits(state.controlled[seat]))
 
 
-def steps(state: State, cell: int) -> list[Move]:
-    """Return the steps of the stack on a cell."""
-    board = state.variant.board
+def steps_and_captures(state: State, cells: Iterable[int]) -> list[Move]:
+    """Return what the stacks on some cells can do: of each the steps, then the captures."""
+    board, stacks = state.variant.board, state.stacks
+    table = move_table(board.name)
     blocked = state.occupied | state.collapsed
-    shortest = len(state.stacks[cell]) - 1
     found: list[Move] = []
-    for ray, moves in zip(board.rays[cell], move_table(board.name).steps[cell], strict=True):
-        obstacles = blocked & ray.mask
-        longest = ray.distance[ray.nearest(obstacles)] - 1 if obstacles else None
-        found += moves[shortest:longest]
+    for cell in cells:
+        rings = stacks[cell]
+        height = len(rings)
+        segments: list[Move] = []
+        for ray, moves in zip(board.rays[cell], table.steps[cell], strict=True):
+            mask, rising, distance = ray
+            obstacles = blocked & mask
+            if not obstacles:
+                found += moves[height - 1 :]
+                continue
+            nearest = (obstacles & -obstacles if rising else obstacles).bit_length() - 1
+            reach = distance[nearest]
+            if reach > height:
+                found += moves[height - 1 : reach - 1]
+            if nearest in stacks and (landings := _landings(state, rings, ray, obstacles, nearest)):
+                segments += table.segments(_first_segment, cell, nearest)[landings]
+        found += segments
     return found
 
 
 def captures(state: State, cell: int, kind: MoveType) -> list[Move]:
     """Return the segments that the stack on a cell can make, as moves of type `kind`."""
-    return [
-        Move(kind, cell, target, to)
-        for target, landings in _landings(state, cell, state.stacks[cell])
-        for to in landings
-    ]
+    table = move_table(state.variant.board.name)
+    found: list[Move] = []
+    for target, landings in _targets(state, cell, state.stacks[cell]):
+        found += table.segments(kind, cell, target)[landings]
+    return found
 
 
-def _landings(state: State, cell: int, rings: bytes) -> Iterator[tuple[int, list[int]]]:
+def can_capture(state: State, cell: int, rings: bytes) -> bool:
+    """Return whether a stack of these rings on this cell could make a segment."""
+    return next(_targets(state, cell, rings), None) is not None
+
+
+def _targets(state: State, cell: int, rings: bytes) -> Iterator[tuple[int, slice]]:
     """Yield each target that a stack of these rings on this cell can take, with its landings."""
-    occupied = state.occupied
+    occupied, stacks = state.occupied, state.stacks
     blocked = occupied | state.collapsed
     for ray in state.variant.board.rays[cell]:
-        mask, _, distance = ray
-        if not occupied & mask:
-            continue
-        obstacles = blocked & mask
-        target = ray.nearest(obstacles)
-        if not occupied >> target & 1 or cap_height(state.stacks[target]) > cap_height(rings):
-            continue
-        beyond = obstacles ^ 1 << target
-        first = max(distance[target], len(rings) - 1)
-        last = distance[ray.nearest(beyond)] - 1 if beyond else len(distance)
-        if first < last:
-            yield target, list(distance)[first:last]
+        mask, rising, _ = ray
+        if occupied & mask:
+            obstacles = blocked & mask
+            target = (obstacles & -obstacles if rising else obstacles).bit_length() - 1
+            if target in stacks and (landings := _landings(state, rings, ray, obstacles, target)):
+                yield target, landings
+
+
+def _landings(state: State, rings: bytes, ray: Ray, obstacles: int, target: int) -> slice | None:
+    """Return where a stack of these rings lands that takes the first stack that its ray meets.
+
+    The slice counts the cells of the ray behind the target. None if it cannot be taken.
+    """
+    _, rising, distance = ray
+    behind = distance[target]
+    height = len(rings)
+    first = behind if behind >= height else height - 1
+    if beyond := obstacles ^ 1 << target:
+        nearest = (beyond & -beyond if rising else beyond).bit_length() - 1
+        last = distance[nearest] - 1
+    else:
+        last = len(distance)
+    if first >= last:
+        return None
+    taken = state.stacks[target]
+    if len(taken) > 1 and cap_height(taken) > cap_height(rings):
+        return None
+    return slice(first - behind, last - behind)
 
 
 def move_stack(state: State, move: Move) -> None:
@@ -87,12 +128,13 @@ def capture(state: State, move: Move) -> None:
 def _leave(state: State, move: Move) -> None:
     """Replace the stack by a marker; flip foreign markers on the way and collapse own ones."""
     state.put_stack(move.origin, b"")
-    state.put_marker(move.origin)
+    state.put_markers(1 << move.origin, state.player)
     state.changed = True
     passed = state.marked & state.variant.board.between[move.origin][move.to]
     own = passed & state.markers[state.player]
-    if passed != own:
-        state.flip_markers(passed ^ own)
+    if foreign := passed ^ own:
+        state.take_markers(foreign)
+        state.put_markers(foreign, state.player)
     if own:
         state.collapse(own)
 

@@ -6,12 +6,18 @@ not use keep their defaults, so that equal choices are equal moves.
 
 import enum
 import functools
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ringrift.rules.geometry import Board, board
 
 no_cell = -1
+
+moves_max = 65_536
+"""No legal game comes near. In every round of turns the sum of markers, collapsed cells and
+eliminated rings grows, or cells collapse, and on the largest board neither can pass about 1,300.
+"""
 
 
 class MoveType(enum.IntEnum):
@@ -106,27 +112,33 @@ class MoveTable:
             for cell in cells
         }
         """From each cell, in each direction that has a ray, by distance less one."""
+        self._rays = board.rays
+        self._segments: dict[tuple[MoveType, int, int], tuple[Move, ...]] = {}
+
+    def segments(self, kind: MoveType, origin: int, target: int) -> tuple[Move, ...]:
+        """Return the moves that take `target` from `origin`, the nearest landing first."""
+        name = (kind, origin, target)
+        if name not in self._segments:
+            ray = next(ray for ray in self._rays[origin] if target in ray.distance)
+            behind = list(ray.distance)[ray.distance[target] :]
+            self._segments[name] = tuple(Move(kind, origin, target, to) for to in behind)
+        return self._segments[name]
 
 
 class MoveMap:
-    """One move per cell, listed by masks of cells, eight cells at a time."""
+    """One move per cell, listed by masks of cells."""
 
     def __init__(self, moves: dict[int, Move]) -> None:
-        self._moves = moves
-        self._bytes = max(moves) // 8 + 1
-        self._octets: list[dict[int, tuple[Move, ...]]] = [{} for _ in range(self._bytes)]
+        never_selected = next(iter(moves.values()))
+        self._moves = [moves.get(cell, never_selected) for cell in range(max(moves) + 1)]
 
-    def select(self, mask: int) -> list[Move]:
+    def select(self, mask: int) -> Iterator[Move]:
         """Return the moves of the cells in `mask`, ascending."""
-        selected: list[Move] = []
-        for index, octet in enumerate(mask.to_bytes(self._bytes, "little")):
-            if octet:
-                known = self._octets[index]
-                if octet not in known:
-                    bits = [index * 8 + bit for bit in range(8) if octet >> bit & 1]
-                    known[octet] = tuple(self._moves[bit] for bit in bits)
-                selected += known[octet]
-        return selected
+        ascending = bin(mask)[:1:-1].encode().translate(_bit_values)
+        return itertools.compress(self._moves, ascending)
+
+
+_bit_values = bytes.maketrans(b"01", b"\0\1")
 
 
 @functools.cache

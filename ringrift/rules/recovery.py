@@ -76,7 +76,7 @@ def slide(state: State, move: Move) -> None:
     if move.extra == RecoveryMode.LINE_ALL and line is not None:
         state.collapse(line.mask)
     elif move.extra == RecoveryMode.FALLBACK:
-        state.put_marker(move.to)
+        state.put_markers(1 << move.to, state.player)
     pay_buried(state, move.target)
     if move.extra == RecoveryMode.STACK_STRIKE:
         state.eliminate(move.to, 1)

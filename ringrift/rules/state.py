@@ -4,7 +4,15 @@ import dataclasses
 import enum
 
 from ringrift.rules.config import Variant
+from ringrift.rules.geometry import bits
 from ringrift.rules.moves import Move, no_cell
+from ringrift.rules.zobrist import mixed
+
+rings_max = 1_000
+"""In one stack, in hand, or eliminated by one player, of a position that is read. Older data have
+many more than a game."""
+turns_max = 1_000_000
+"""The number of a turn in a position that is read."""
 
 
 class Phase(enum.StrEnum):
@@ -90,6 +98,8 @@ class State:
     """Rings of this colour on the board, at whatever depth."""
     eliminated: list[int]
     """Rings credited to this player."""
+    board_key: int = 0
+    """The XOR of the numbers of everything on the board."""
 
     mover: int = no_cell
     """The stack that must move, or capture, if there is one."""
@@ -101,7 +111,8 @@ class State:
     swapped: bool = False
 
     streak: list[int] = dataclasses.field(default_factory=list)
-    """Latest turns in a row begun with a real action; if negative, without one."""
+    """Latest turns in a row begun with a real action; if negative, without one. Never changed, but
+    replaced."""
     lost_turn: list[int] = dataclasses.field(default_factory=list)
     """The turn in which this player lost their last ring; 0 if they have not."""
     last_actor: int = 0
@@ -113,30 +124,67 @@ class State:
 
     def copy(self) -> "State":
         """Return an equal state that shares nothing that changes."""
+        state = self.next_phase()
+        state.stacks = self.stacks.copy()
+        state.controlled = self.controlled.copy()
+        state.markers = self.markers.copy()
+        state.territory = self.territory.copy()
+        state.hand = self.hand.copy()
+        state.on_board = self.on_board.copy()
+        state.eliminated = self.eliminated.copy()
+        state.lost_turn = self.lost_turn.copy()
+        return state
+
+    def next_phase(self) -> "State":
+        """Return an equal state that shares its lists with this one, so that none may change."""
         return State(
             self.variant,
             self.player,
             self.phase,
             self.turn,
-            self.stacks.copy(),
+            self.stacks,
             self.occupied,
-            self.controlled.copy(),
+            self.controlled,
             self.marked,
-            self.markers.copy(),
+            self.markers,
             self.collapsed,
-            self.territory.copy(),
-            self.hand.copy(),
-            self.on_board.copy(),
-            self.eliminated.copy(),
+            self.territory,
+            self.hand,
+            self.on_board,
+            self.eliminated,
+            self.board_key,
             self.mover,
             self.owed,
             self.recovered,
             self.changed,
             self.swapped,
-            self.streak.copy(),
-            self.lost_turn.copy(),
+            self.streak,
+            self.lost_turn,
             self.last_actor,
             self.result,
+        )
+
+    def __hash__(self) -> int:
+        """Hash by `key`: equal positions have equal keys."""
+        return self.key
+
+    @property
+    def key(self) -> int:
+        """The position's Zobrist key, 64 bits, the same in every process.
+
+        It covers what decides how the game may go on. The number of the turn, who acted last and
+        when who lost their last ring only break ties in a ranking, and are left out.
+        """
+        rounds = self.variant.rules.lps_rounds
+        return self.board_key ^ mixed(
+            self.player,
+            _phase_numbers[self.phase],
+            _owed_numbers[self.owed],
+            self.mover,
+            self.recovered << 2 | self.changed << 1 | self.swapped,
+            *self.hand,
+            *self.eliminated,
+            *[rounds + min(max(streak, -rounds), rounds) for streak in self.streak],
         )
 
     def has_rings(self, seat: int) -> bool:
@@ -148,39 +196,50 @@ class State:
     def put_stack(self, cell: int, rings: bytes) -> None:
         """Put a stack on a cell in place of any that is there; an empty one clears the cell."""
         bit = 1 << cell
+        number = self.variant.zobrist.stack
         old = self.stacks.pop(cell, None)
         if old is not None:
             self.controlled[old[0]] ^= bit
             self.occupied ^= bit
+            self.board_key ^= number(cell, old)
         if rings:
             self.stacks[cell] = rings
             self.controlled[rings[0]] |= bit
             self.occupied |= bit
+            self.board_key ^= number(cell, rings)
 
-    def put_marker(self, cell: int) -> None:
-        """Put a marker of the player to move on an empty cell."""
-        bit = 1 << cell
-        self.markers[self.player] |= bit
-        self.marked |= bit
+    def put_markers(self, mask: int, owner: int) -> None:
+        """Put a player's markers on the cells of `mask`, all of them empty."""
+        self.markers[owner] |= mask
+        self.marked |= mask
+        numbers = self.variant.zobrist.marker[owner]
+        for cell in bits(mask):
+            self.board_key ^= numbers[cell]
 
     def take_markers(self, mask: int) -> None:
         """Remove every marker in `mask`, whoever's they are."""
-        if self.marked & mask:
-            self.marked &= ~mask
-            for seat in self.variant.seats:
-                self.markers[seat] &= ~mask
+        if not self.marked & mask:
+            return
+        self.marked &= ~mask
+        for owner in self.variant.seats:
+            if taken := self.markers[owner] & mask:
+                self.markers[owner] ^= taken
+                numbers = self.variant.zobrist.marker[owner]
+                for cell in bits(taken):
+                    self.board_key ^= numbers[cell]
 
-    def flip_markers(self, mask: int) -> None:
-        """Make every marker in `mask`, all of its cells holding one, that of the player to move."""
-        for seat in self.variant.seats:
-            self.markers[seat] &= ~mask
-        self.markers[self.player] |= mask
+    def put_territory(self, mask: int, owner: int) -> None:
+        """Collapse the cells of `mask`, all of them empty, to a player."""
+        self.territory[owner] |= mask
+        self.collapsed |= mask
+        numbers = self.variant.zobrist.territory[owner]
+        for cell in bits(mask):
+            self.board_key ^= numbers[cell]
 
     def collapse(self, mask: int) -> None:
         """Collapse the cells of `mask` to the player to move; markers on them vanish."""
         self.take_markers(mask)
-        self.territory[self.player] |= mask
-        self.collapsed |= mask
+        self.put_territory(mask, self.player)
         self.changed = True
 
     def eliminate(self, cell: int, count: int, depth: int = 0) -> None:
@@ -196,3 +255,7 @@ class State:
             self.on_board[owner] -= 1
             if not self.has_rings(owner):
                 self.lost_turn[owner] = self.turn
+
+
+_phase_numbers = {phase: number for number, phase in enumerate(Phase)}
+_owed_numbers = {owed: number for number, owed in enumerate(Owed)}

@@ -12,27 +12,45 @@ def claimable_regions(state: State) -> dict[int, int]:
     """
     board = state.variant.board
     found: dict[int, int] = {}
-    if not _can_pay(state, 0):
+    if not (state.marked or state.collapsed) or not _can_pay(state, 0):
         return found
+    core = _core(state)
     for wall_owner in (0, *state.variant.seats):
-        markers = state.markers[wall_owner] if wall_owner else 0
-        walls = state.collapsed | markers
-        if not walls or (wall_owner and not markers):
+        if not (state.markers[wall_owner] if wall_owner else state.collapsed):
             continue
-        rest = board.all & ~walls
+        rest = _open_cells(state, wall_owner)
+        seed = core or rest & -rest
         while rest:
-            region = board.flood(rest & -rest, rest, board.borders)
+            region = board.region(seed, rest)
             if _lacks_a_colour(state, region) and _can_pay(state, region):
                 found.setdefault(region, wall_owner)
             rest ^= region
+            seed = rest & -rest
     return found
+
+
+def _open_cells(state: State, wall_owner: int) -> int:
+    """Return the cells that neither are collapsed nor hold a marker of this player, 0 for none."""
+    return state.variant.board.all & ~(state.collapsed | state.markers[wall_owner])
+
+
+def _core(state: State) -> int:
+    """Return connected cells, most often nearly all, that are open whoever owns the walls.
+
+    Each search for regions starts with them, and so has little left to reach.
+    """
+    board = state.variant.board
+    free = board.all & ~(state.collapsed | state.marked)
+    middle = free >> board.middle << board.middle or free
+    return board.region(middle & -middle, free)
 
 
 def _lacks_a_colour(state: State, region: int) -> bool:
     """Return whether some colour on the board controls no stack in the region."""
-    return any(
-        state.on_board[seat] and not state.controlled[seat] & region for seat in state.variant.seats
-    )
+    for seat in state.variant.seats:
+        if state.on_board[seat] and not state.controlled[seat] & region:
+            return True
+    return False
 
 
 def _can_pay(state: State, region: int) -> bool:
@@ -64,11 +82,8 @@ def first_cell(region: int) -> int:
 
 def claim_region(state: State, move: Move) -> None:
     """Eliminate every ring in the region, collapse it and its border, and owe its cost."""
-    region = next(
-        region
-        for region, wall_owner in claimable_regions(state).items()
-        if (first_cell(region), wall_owner) == (move.to, move.extra)
-    )
+    board = state.variant.board
+    region = board.region(1 << move.to, _open_cells(state, move.extra))
     for cell in bits(region & state.occupied):
         state.eliminate(cell, len(state.stacks[cell]))
     state.collapse(region | _border(state, region))

@@ -2,11 +2,18 @@
 
 from collections.abc import Callable
 
-from ringrift.rules.config import Config, EndTest, RuleSet, variant
+from ringrift.rules.config import Config, RuleSet, variant
 from ringrift.rules.endings import find_outcome, give_up, last_one_standing
 from ringrift.rules.geometry import bits
 from ringrift.rules.lines import eligible_lines, line_moves, process_line
-from ringrift.rules.movement import can_step_or_capture, capture, captures, move_stack, steps
+from ringrift.rules.movement import (
+    can_capture,
+    can_step_or_capture,
+    capture,
+    captures,
+    move_stack,
+    steps_and_captures,
+)
 from ringrift.rules.moves import Move, MoveType, describe, no_cell, type_names
 from ringrift.rules.placement import place_ring, placements
 from ringrift.rules.recovery import may_recover, pay_buried, slide, slides
@@ -75,11 +82,9 @@ def apply(state: State, move: Move) -> State:
     """
     if move not in legal_moves(state) and not _is_tolerated(state, move):
         raise IllegalMove(_explain(state, move))
-    after = state.copy()
+    after = state.next_phase() if move.type in _passive else state.copy()
     following = _effects[move.type](after, move)
-    if after.result is None and (
-        following is None or state.variant.rules.end_test is EndTest.EACH_MOVE
-    ):
+    if after.result is None and (following is None or state.variant.ends_within_turns):
         after.result = find_outcome(after)
     if after.result is not None:
         after.phase, after.mover = Phase.GAME_OVER, no_cell
@@ -117,7 +122,17 @@ def _explain(state: State, move: Move) -> str:
     )
 
 
-# What each phase offers.
+# What each phase offers. The moves without fields are made once, as making one takes its time.
+
+_skip_placement = Move(MoveType.SKIP_PLACEMENT)
+_no_placement_action = Move(MoveType.NO_PLACEMENT_ACTION)
+_swap_sides = Move(MoveType.SWAP_SIDES)
+_skip_recovery = Move(MoveType.SKIP_RECOVERY)
+_no_movement_action = Move(MoveType.NO_MOVEMENT_ACTION)
+_skip_capture = Move(MoveType.SKIP_CAPTURE)
+_no_line_action = Move(MoveType.NO_LINE_ACTION)
+_skip_territory_processing = Move(MoveType.SKIP_TERRITORY_PROCESSING)
+_no_territory_action = Move(MoveType.NO_TERRITORY_ACTION)
 
 
 def _movers(state: State) -> list[int]:
@@ -130,11 +145,11 @@ def _in_ring_placement(state: State) -> list[Move]:
     if state.hand[state.player] and (
         can_step_or_capture(state, state.player) or may_recover(state)
     ):
-        found.append(Move(MoveType.SKIP_PLACEMENT))
+        found.append(_skip_placement)
     if not found:
-        found.append(Move(MoveType.NO_PLACEMENT_ACTION))
+        found.append(_no_placement_action)
     if _may_swap(state):
-        found.append(Move(MoveType.SWAP_SIDES))
+        found.append(_swap_sides)
     return found
 
 
@@ -145,19 +160,15 @@ def _may_swap(state: State) -> bool:
 
 
 def _in_movement(state: State) -> list[Move]:
-    found: list[Move] = []
-    for cell in _movers(state):
-        found += steps(state, cell)
-        found += captures(state, cell, MoveType.OVERTAKING_CAPTURE)
-    if found:
+    if found := steps_and_captures(state, _movers(state)):
         return found
     if may_recover(state):
-        return [*slides(state), Move(MoveType.SKIP_RECOVERY)]
-    return [Move(MoveType.NO_MOVEMENT_ACTION)]
+        return [*slides(state), _skip_recovery]
+    return [_no_movement_action]
 
 
 def _in_capture(state: State) -> list[Move]:
-    return [*_segments(state, MoveType.OVERTAKING_CAPTURE), Move(MoveType.SKIP_CAPTURE)]
+    return [*_segments(state, MoveType.OVERTAKING_CAPTURE), _skip_capture]
 
 
 def _in_chain_capture(state: State) -> list[Move]:
@@ -171,16 +182,16 @@ def _segments(state: State, kind: MoveType) -> list[Move]:
 def _in_line_processing(state: State) -> list[Move]:
     if state.owed is Owed.LINE:
         return _eliminations(MoveType.ELIMINATE_RINGS_FROM_STACK, _own_stacks(state))
-    return line_moves(state) or [Move(MoveType.NO_LINE_ACTION)]
+    return line_moves(state) or [_no_line_action]
 
 
 def _in_territory_processing(state: State) -> list[Move]:
     if state.owed is Owed.TERRITORY:
         payers = stacks_with_buried(state) if state.recovered else _own_stacks(state)
         return _eliminations(MoveType.ELIMINATE_RINGS_FROM_STACK, payers)
-    found = territory_moves(state)
-    last = MoveType.SKIP_TERRITORY_PROCESSING if found else MoveType.NO_TERRITORY_ACTION
-    return [*found, Move(last)]
+    if found := territory_moves(state):
+        return [*found, _skip_territory_processing]
+    return [_no_territory_action]
 
 
 def _in_forced_elimination(state: State) -> list[Move]:
@@ -233,9 +244,7 @@ def _capture(state: State, move: Move) -> Phase:
 def _after_landing(state: State, cell: int, more: Phase) -> Phase:
     state.last_actor = state.player
     state.mover = no_cell
-    if state.controlled[state.player] >> cell & 1 and captures(
-        state, cell, MoveType.OVERTAKING_CAPTURE
-    ):
+    if state.controlled[state.player] >> cell & 1 and can_capture(state, cell, state.stacks[cell]):
         state.mover = cell
         return more
     return Phase.LINE_PROCESSING
@@ -324,6 +333,24 @@ _effects: dict[MoveType, Callable[[State, Move], Phase | None]] = {
     MoveType.RESIGN: _leave,
     MoveType.TIMEOUT: _leave,
 }
+
+
+_passive = frozenset(
+    {
+        MoveType.SKIP_PLACEMENT,
+        MoveType.NO_PLACEMENT_ACTION,
+        MoveType.SWAP_SIDES,
+        MoveType.SKIP_RECOVERY,
+        MoveType.NO_MOVEMENT_ACTION,
+        MoveType.SKIP_CAPTURE,
+        MoveType.NO_LINE_ACTION,
+        MoveType.SKIP_TERRITORY_PROCESSING,
+        MoveType.NO_TERRITORY_ACTION,
+        MoveType.RESIGN,
+        MoveType.TIMEOUT,
+    }
+)
+"""What leaves the board and the counts as they are."""
 
 
 def _next_seat(state: State) -> int:

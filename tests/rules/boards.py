@@ -7,12 +7,23 @@ A drawing has a line for each y, from the top, and in it a word for each x:
     A B C D  a collapsed cell of that player
     1 122    a stack, the top ring first
 
-Square boards may be drawn in part, from (0, 0) on; the rest is empty. Hex boards are drawn whole.
+Square boards may be drawn in part, from (0, 0) on; the rest is empty. Hex boards are drawn whole,
+but a drawing of `hex8` may stand for the middle of `hexagonal`.
 """
 
 from collections.abc import Sequence
 
-from ringrift.rules import Config, Move, MoveType, Phase, RuleSet, State, apply, legal_moves
+from ringrift.rules import (
+    Config,
+    Move,
+    MoveType,
+    Phase,
+    RuleSet,
+    State,
+    apply,
+    legal_moves,
+    outcome,
+)
 from ringrift.rules.geometry import Board, board
 from ringrift.rules.json_fields import key
 from ringrift.rules.json_state import read_state
@@ -22,6 +33,12 @@ XY = tuple[int, int]
 
 square8_2p = Config("square8", 2)
 nobody = (0, 0, 0, 0)
+no_actions = (
+    MoveType.NO_PLACEMENT_ACTION,
+    MoveType.NO_MOVEMENT_ACTION,
+    MoveType.NO_LINE_ACTION,
+    MoveType.NO_TERRITORY_ACTION,
+)
 _markers, _collapsed = "abcd", "ABCD"
 
 
@@ -78,6 +95,9 @@ def _rows(geometry: Board) -> list[list[int]]:
 
 def _words(geometry: Board, drawing: str) -> list[tuple[int, str]]:
     rows, lines = _rows(geometry), [line.split() for line in drawing.strip().splitlines()]
+    if geometry.is_hex and len(lines) < len(rows):
+        small = board("hex8")
+        rows = [[geometry.cell(*small.xy(cell)) for cell in row] for row in _rows(small)]
     if geometry.is_hex:
         assert [len(line) for line in lines] == [len(row) for row in rows], "draw all cells"
     assert len(lines) <= len(rows)
@@ -140,6 +160,32 @@ def play(
 ) -> State:
     """Return the state after a move, its cells given as (x, y)."""
     return apply(state, move(state, kind, to, start=start, target=target, extra=extra))
+
+
+def walk_through(state: State, *moves: MoveType) -> State:
+    """Return the state after moves that need no choice, each of them the only one offered."""
+    for kind in moves:
+        assert legal_moves(state) == (Move(kind),)
+        state = apply(state, Move(kind))
+    return state
+
+
+def turn(state: State, *decisions: Move) -> State:
+    """Return the state after the rest of a turn.
+
+    Each decision is made as soon as it is legal; otherwise whatever can be is declined, and a
+    forced elimination takes the first stack.
+    """
+    wanted, number = list(decisions), state.turn
+    while state.turn == number and outcome(state) is None:
+        legal = legal_moves(state)
+        if wanted and wanted[0] in legal:
+            state = apply(state, wanted.pop(0))
+        else:
+            idle = [option for option in legal if option.to == no_cell]
+            state = apply(state, [*idle, *options(state, MoveType.FORCED_ELIMINATION)][0])
+    assert not wanted, "the turn ended before they were legal"
+    return state
 
 
 def kinds(state: State) -> set[MoveType]:

@@ -23,7 +23,7 @@ from ringrift.rules import (
     legal_moves,
     outcome,
 )
-from ringrift.rules.json_fields import NotationError
+from ringrift.rules.errors import NotationError
 from ringrift.rules.json_move import read_move, write_move
 from ringrift.rules.json_state import read_state, write_state
 from tests.rules import reference

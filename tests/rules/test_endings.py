@@ -1,6 +1,7 @@
 """How games end and who is ranked where: section 14 of the rules."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,14 @@ from ringrift.rules import (
     RuleSet,
     State,
     apply,
+    configs,
+    initial_state,
     legal_moves,
     outcome,
 )
 from ringrift.rules.endings import find_outcome, make_outcome
+from ringrift.rules.json_state import read_state, write_state
+from tests.rules import reference
 from tests.rules.boards import nobody, play, position, square8_2p
 
 STEP = MoveType.MOVE_STACK
@@ -63,6 +68,23 @@ def test_the_test_may_wait_for_the_end_of_the_turn() -> None:
     assert won(end_turn(state)) == (1, Reason.RING_ELIMINATION)
 
 
+def test_so_may_those_for_the_other_endings() -> None:
+    rules = RuleSet(end_test=EndTest.TURN_END)
+    territory = position(f"{rows_of_eight}\n1 a . 2", hand=(1, 1), rules=rules)
+    state = play(territory, STEP, (2, 4), start=(0, 4))
+    assert won(state) is None
+    state = play(state, MoveType.SKIP_CAPTURE) if state.phase is Phase.CAPTURE else state
+    assert won(end_turn(state)) == (1, Reason.TERRITORY_CONTROL)
+    sole_owner = position("1 . .\n. b 2", player=2, rules=rules)
+    state = play(sole_owner, STEP, (1, 1), start=(2, 1))
+    assert won(state) is None
+    assert won(end_turn(state)) == (1, Reason.SOLE_OWNER)
+    standstill = position("1 b", rules=rules)
+    state = play(standstill, STEP, (1, 0), start=(0, 0))
+    assert won(state) is None
+    assert won(end_turn(state)) == (1, Reason.STANDSTILL)
+
+
 rows_of_eight = "\n".join(["A A A A A A A A"] * 4)
 
 
@@ -83,6 +105,74 @@ def test_enough_territory_does_not_win_against_as_much_of_the_others_together() 
     assert find_outcome(position(rows(*"A" * 22, "C", *others), square8_3p)) is None
     result = find_outcome(position(rows(*"A" * 22, *others), square8_3p))
     assert result == Outcome(1, Reason.TERRITORY_CONTROL, (1, 2, 3))
+
+
+def test_more_than_the_others_is_not_enough_territory_below_the_minimum() -> None:
+    most = [*"A" * 15, *"B" * 10]
+    assert find_outcome(position(rows(*most, "1", "2", "3"), square8_3p)) is None
+
+
+def with_markers_around(config: Config, eliminated: int) -> State:
+    """Return a position in which player 1 may step onto a marker, and everyone plays on."""
+    squares = "11 . b\n2 3 4"
+    hexes = """
+            . . . . .
+           . . . . . .
+          . . . . . . .
+         . . . . . . . .
+        11 . b . . . . . .
+         . . . . . . . .
+          . . . . . . .
+           . . . . . .
+            2 . 3 . 4
+        """
+    drawing = hexes if config.board.startswith("hex") else squares
+    for seat in range(config.players + 1, 5):
+        drawing = drawing.replace(str(seat), ".")
+    return position(drawing, config, eliminated=(eliminated, 0, 0, 0))
+
+
+thresholds = {
+    "square8": (18, 24, 30),
+    "square19": (72, 96, 120),
+    "hex8": (18, 24, 30),
+    "hexagonal": (96, 128, 160),
+}
+
+
+@pytest.mark.parametrize("config", configs, ids=lambda config: config.name)
+def test_every_config_has_its_number_of_eliminations(config: Config) -> None:
+    threshold = thresholds[config.board][config.players - 2]
+    x = -4 if config.board.startswith("hex") else 0
+    for eliminated, result in ((threshold - 2, None), (threshold - 1, 1)):
+        state = with_markers_around(config, eliminated)
+        over = outcome(play(state, STEP, (x + 2, 0), start=(x, 0)))
+        assert (over and over.winner) == result
+
+
+def test_the_host_may_ask_for_another_number_of_eliminations() -> None:
+    rules = RuleSet(elimination_threshold=2)
+    before = position("11 . a . 2", eliminated=(1, 0), hand=(1, 1), rules=rules)
+    assert won(play(before, STEP, (2, 0), start=(0, 0))) == (1, Reason.RING_ELIMINATION)
+
+
+minima = {
+    "square8": (33, 22, 17),
+    "square19": (181, 121, 91),
+    "hex8": (31, 21, 16),
+    "hexagonal": (235, 157, 118),
+}
+
+
+@pytest.mark.parametrize("config", configs, ids=lambda config: config.name)
+def test_every_config_has_its_minimum_of_territory(config: Config) -> None:
+    minimum = minima[config.board][config.players - 2]
+    source: dict[str, Any] = write_state(initial_state(config))
+    names = reference.cell_names(config.board)
+    for cells, result in ((minimum - 1, None), (minimum, 2)):
+        source["board"]["collapsedSpaces"] = dict.fromkeys(names[:cells], 2)
+        over = find_outcome(read_state(source))
+        assert (over and over.winner) == result
 
 
 def test_elimination_is_looked_at_before_territory() -> None:
@@ -220,6 +310,49 @@ def test_so_they_do_in_the_ranking_behind_the_winner() -> None:
     full = rows(*"A" * 22, *"B" * 21, *"C" * 21)
     state = position(full, square8_3p, hand=(0, 0, 2), eliminated=(0, 4, 3))
     assert find_outcome(state) == Outcome(1, Reason.STANDSTILL, (1, 3, 2))
+
+
+def test_in_the_ranking_of_other_endings_they_do_not_count() -> None:
+    state = position("1 2 3", square8_3p, hand=(0, 0, 9), eliminated=(0, 1, 0))
+    assert make_outcome(state, 1, Reason.SOLE_OWNER).ranking == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("drawing", "eliminated", "winner"),
+    [
+        ("A D D B B C\na c", (9, 0, 9, 0), 2),  # territory, and the lower of equal seats
+        ("A D D B B C\nd", (9, 0, 9, 0), 4),
+        ("A B C D\na a c", (1, 3, 0, 1), 2),
+        ("A B C D\na a c c c d d", (2, 2, 2, 2), 3),
+    ],
+)
+def test_four_players_climb_the_ladder_alike(
+    drawing: str, eliminated: tuple[int, ...], winner: int
+) -> None:
+    result = find_outcome(position(drawing, square8_4p, eliminated=eliminated))
+    assert result is not None
+    assert (result.winner, result.reason) == (winner, Reason.STANDSTILL)
+
+
+def test_among_equals_the_last_to_place_step_or_capture_wins_a_standstill() -> None:
+    place = position("1 . . 2 . 2", phase=Phase.RING_PLACEMENT, hand=(1, 0))
+    assert place.last_actor == 0
+    state = play(place, MoveType.PLACE_RING, (0, 2), extra=1)
+    assert state.last_actor == 1
+    step = position("1 . . 2 . 2", player=2)
+    assert play(step, STEP, (6, 0), start=(5, 0)).last_actor == 2
+    capture = play(step, MoveType.OVERTAKING_CAPTURE, (2, 0), start=(5, 0), target=(3, 0))
+    assert capture.last_actor == 2
+    idle = play(position("1 . . 2", player=2, phase=Phase.LINE_PROCESSING), MoveType.NO_LINE_ACTION)
+    assert idle.last_actor == 0
+
+
+def test_recovery_and_forced_elimination_are_no_real_actions_for_the_last_actor() -> None:
+    state = position("a . . 21")
+    slide = next(option for option in legal_moves(state) if option.type is MoveType.RECOVERY_SLIDE)
+    assert apply(state, slide).last_actor == 0
+    state = position("1 . . 2", phase=Phase.FORCED_ELIMINATION, hand=(1, 0))
+    assert play(state, MoveType.FORCED_ELIMINATION, (0, 0)).last_actor == 0
 
 
 def test_an_empty_board_is_no_standstill_while_someone_can_place() -> None:

@@ -61,6 +61,8 @@ def test_a_config_cannot_be_made_with_numbers_that_do_not_exist() -> None:
 def test_a_rule_set_refuses_a_number_that_makes_no_game() -> None:
     with pytest.raises(ValueError, match="lps_rounds is 0"):
         RuleSet(lps_rounds=0)
+    with pytest.raises(ValueError, match="lps_rounds is 1001"):
+        RuleSet(lps_rounds=1001)
     with pytest.raises(ValueError, match="line_length is 1"):
         RuleSet(line_length=1)
     with pytest.raises(ValueError, match="elimination_threshold is 0"):

@@ -1,19 +1,21 @@
 """Positions and moves as JSON: older spellings are read, and what is wrong is named."""
 
+import contextlib
 import copy
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ringrift.rules import Config, IllegalMove, Move, MoveType, Phase, State, apply
-from ringrift.rules.json_fields import NotationError
+from ringrift.rules.errors import NotationError
 from ringrift.rules.json_move import read_move, write_move
 from ringrift.rules.json_state import read_state, write_state
 from ringrift.rules.moves import RecoveryMode
 from tests.rules.boards import looks_like, move, play, position
-
-Edit = Callable[[Any], object]
+from tests.rules.json_values import Edit, anything, edits_of, put
 
 
 def test_a_position_is_written_in_the_published_shape() -> None:
@@ -76,27 +78,16 @@ def test_a_finished_game_reads_back() -> None:
     assert read_state(write_state(state)) == state
 
 
-def put(*path: str | int, value: object) -> Edit:
-    """Return an edit that puts a value somewhere into parsed JSON."""
-
-    def edit(root: Any) -> object:
-        here = root
-        for step in path[:-1]:
-            here = here[step]
-        here[path[-1]] = value
-        return root
-
-    return edit
-
-
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
         (lambda _: [], r"state is \[\]; expected an object"),
         (put("board", value=None), "board is None; expected an object"),
-        (put("board", "type", value="square9"), "no config 'square9_2p'"),
+        (put("board", "type", value="square9"), "board.type is 'square9'; expected one of square8"),
+        (put("board", "type", value=["square8"]), r"board.type is \['square8'\]; expected one of"),
+        (put("board", "markers", value=[]), r"markers is \[\]; expected an object"),
         (put("players", value="me"), "players is 'me'; expected an array"),
-        (put("players", value=[{}] * 9), "no config 'square8_9p'"),
+        (put("players", value=[{}] * 9), "players has 9 entries; expected 2 to 4"),
         (put("players", 0, "playerNumber", value=2), r"players\[1\]\.playerNumber is 2; .* once"),
         (put("players", 0, "ringsInHand", value=-1), r"players\[0\]\.ringsInHand is -1; .* 0 to"),
         (put("players", 0, "eliminatedRings", value=True), "eliminatedRings is True"),
@@ -105,7 +96,11 @@ def put(*path: str | int, value: object) -> Edit:
         (put("currentPhase", value="game_over"), "gameStatus is 'active'; expected 'completed'"),
         (put("gameStatus", value="completed"), "gameStatus is 'completed'"),
         (put("gameStatus", value="odd"), "gameStatus is 'odd'; expected one of active"),
+        (put("gameStatus", value=""), "gameStatus is ''; expected one of active"),
         (put("turnNumber", value=0.5), "turnNumber is 0.5"),
+        (put("turnNumber", value=False), "turnNumber is False"),
+        (put("turnNumber", value=float("nan")), "turnNumber is nan; expected a number from 0"),
+        (put("turnNumber", value=10**5000), "turnNumber is a number of 16610 bits; expected a"),
         (put("victoryThreshold", value=0), "victoryThreshold is 0"),
         (
             put("board", "stacks", "9,9", value={"rings": [1]}),
@@ -118,7 +113,11 @@ def put(*path: str | int, value: object) -> Edit:
         (put("board", "markers", "4,4", value={"player": 0}), r"markers\[4,4\]\.player is 0"),
         (put("board", "markers", "4,4", value=1), r"markers\[4,4\] is 1; expected an object"),
         (put("board", "collapsedSpaces", "4,4", value="1"), r"collapsedSpaces\[4,4\] is '1'"),
-        (put("mustMoveFromStackKey", value="4,4"), "no stack of player 1 is on 4,4"),
+        (
+            put("mustMoveFromStackKey", value="4,4"),
+            "StackKey is '4,4'; expected the cell of a stack",
+        ),
+        (put("mustMoveFromStackKey", value=44), "mustMoveFromStackKey is 44; expected a cell as"),
         (put("turn", "owed", value="all"), "turn.owed is 'all'; expected one of nothing"),
         (put("turn", "changed", value=1), "turn.changed is 1; expected true or false"),
         (put("turn", "streaks", value=[1]), r"turn.streaks is \[1\]; expected 2 numbers"),
@@ -137,6 +136,7 @@ def test_what_is_wrong_with_a_position_is_named(edit: Edit, message: str) -> Non
         (7, "move is 7; expected an object"),
         ({"type": "fly"}, "type is 'fly'; expected one of place_ring, "),
         ({"type": "move_stack", "player": 2}, "player is 2; expected 1, who is to move"),
+        ({"type": "move_stack", "player": True}, "player is True; expected a number from 1 to 2"),
         ({"type": "move_stack"}, "from is None; expected an object"),
         ({"type": "place_ring", "to": {"x": 0}}, r"to\.y is None"),
         (
@@ -144,10 +144,15 @@ def test_what_is_wrong_with_a_position_is_named(edit: Edit, message: str) -> Non
             "placementCount is 4",
         ),
         (
+            {"type": "place_ring", "to": {"x": 0, "y": 0}, "placementCount": 0},
+            "placementCount is 0; expected a number from 1 to 3",
+        ),
+        (
             {"type": "overtaking_capture", "from": {"x": 0, "y": 0}, "to": {"x": 1, "y": 0}},
             "captureTarget is None; expected a cell, unless",
         ),
-        ({"type": "process_line", "formedLines": []}, r"formedLines is \[\]; expected at least"),
+        ({"type": "process_line", "formedLines": []}, "to is None; expected an object"),
+        ({"type": "process_line", "formedLines": 5}, "formedLines is 5; expected an array"),
         (
             {"type": "process_line", "formedLines": [{"positions": []}]},
             r"formedLines\[0\]\.positions is \[\]; expected at least one cell",
@@ -156,6 +161,19 @@ def test_what_is_wrong_with_a_position_is_named(edit: Edit, message: str) -> Non
         (
             {"type": "choose_territory_option", "disconnectedRegions": [{"spaces": []}]},
             "disconnectedRegions is .* expected one of 0 claimable regions",
+        ),
+        (
+            {"type": "choose_territory_option", "to": {"x": 0, "y": 0}},
+            r"disconnectedRegions is \{'x': 0, 'y': 0\}; expected one of 0 claimable regions",
+        ),
+        (
+            {
+                "type": "recovery_slide",
+                "from": {"x": 0, "y": 0},
+                "to": {"x": 1, "y": 0},
+                "extractionStacks": [7],
+            },
+            "extractionStacks is 7; expected a cell as 'x,y'",
         ),
         (
             {"type": "recovery_slide", "from": {"x": 0, "y": 0}, "to": {"x": 1, "y": 0}},
@@ -197,6 +215,8 @@ def test_a_line_or_region_may_be_named_by_its_first_cell() -> None:
     state = position("a a a a 1 2", phase=Phase.LINE_PROCESSING)
     named = read_move(state, {"type": "process_line", **first})
     assert named == move(state, MoveType.PROCESS_LINE, (3, 0), start=(0, 0))
+    other_end = {"type": "process_line", "formedLines": [], "to": {"x": 3, "y": 0}}
+    assert read_move(state, other_end) == named
     state = position(". a\na . . 1 2", phase=Phase.TERRITORY_PROCESSING)
     named = read_move(state, {"type": "process_territory_region", **first})
     assert named == move(state, MoveType.CHOOSE_TERRITORY_OPTION, (0, 0), extra=1)
@@ -346,3 +366,46 @@ def test_a_move_is_written_in_the_published_shape(index: int, expected: object) 
     state, chosen = one_of_each()[index]
     assert write_move(state, chosen) == expected
     assert read_move(state, expected) == chosen
+
+
+# Whatever is read, the answer is a value or a `NotationError`
+
+
+@settings(deadline=None)
+@given(anything)
+def test_any_json_is_read_or_refused_by_name(value: object) -> None:
+    for read in (read_state, functools.partial(read_move, position("1 . a . 21"))):
+        with contextlib.suppress(NotationError):
+            read(value)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_position_with_anything_in_one_place_is_read_or_refused_by_name(
+    data: st.DataObject,
+) -> None:
+    state, _ = data.draw(st.sampled_from(one_of_each()))
+    value = write_state(state)
+    edit = data.draw(edits_of(value))
+    with contextlib.suppress(NotationError):
+        read_state(edit(value))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_move_with_anything_in_one_place_is_read_or_refused_by_name(data: st.DataObject) -> None:
+    state, chosen = data.draw(st.sampled_from(one_of_each()))
+    value = write_move(state, chosen)
+    edit = data.draw(edits_of(value))
+    with contextlib.suppress(NotationError):
+        read_move(state, edit(value))
+
+
+def test_what_is_nested_too_deeply_is_shown_in_part() -> None:
+    value: list[object] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(NotationError, match=r"^board is \[\[\[\[\[\.\.\.\]+; expected an object$"):
+        read_state({"board": value})
+    with pytest.raises(NotationError, match="expected one of place_ring"):
+        read_move(position("1"), {"type": value})

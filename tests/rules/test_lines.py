@@ -2,7 +2,18 @@
 
 import pytest
 
-from ringrift.rules import Config, IllegalMove, MoveType, Phase, Reason, State, legal_moves, outcome
+from ringrift.rules import (
+    Config,
+    IllegalMove,
+    MoveType,
+    Phase,
+    Reason,
+    RuleSet,
+    State,
+    configs,
+    legal_moves,
+    outcome,
+)
 from ringrift.rules.lines import eligible_lines
 from tests.rules.boards import XY, kinds, landings, looks_like, move, options, play, position
 
@@ -141,11 +152,93 @@ def test_lines_run_in_three_directions_on_hexes() -> None:
     assert ends == [(at(0, 0), at(3, 0)), (at(0, 0), at(3, -3)), (at(0, 0), at(0, 3))]
 
 
-def test_three_markers_are_a_line_on_small_boards_with_three_players() -> None:
-    state = position("a a a . 1 2 3", Config("square8", 3), phase=LINES)
-    assert kinds(state) == {PROCESS, CHOOSE}
-    large = position("a a a . 1 2 3", Config("square19", 3), phase=LINES)
-    assert kinds(large) == {MoveType.NO_LINE_ACTION}
+in_squares = """
+    {} {} {} {} {} . . .
+    . . . . . . . .
+    1 . 2 . 3 . 4 .
+    """
+in_hexes = """
+        . . . . .
+       . . . . . .
+      . . . . . . .
+     . . . . . . . .
+    {} {} {} {} {} . . . .
+     . . . . . . . .
+      1 . 2 . 3 . 4
+       . . . . . .
+        . . . . .
+    """
+
+
+@pytest.mark.parametrize("config", configs, ids=lambda config: config.name)
+def test_every_config_has_its_length_of_lines(config: Config) -> None:
+    length = 3 if config.board in ("square8", "hex8") and config.players > 2 else 4
+    template = in_hexes if config.board.startswith("hex") else in_squares
+    for seat in range(config.players + 1, 5):
+        template = template.replace(str(seat), ".")
+
+    def offered(markers: int) -> list[tuple[MoveType, int]]:
+        drawing = template.format(*("a" * markers).ljust(5, "."))
+        state = position(drawing, config, phase=LINES)
+        return sorted((option.type, option.extra) for option in legal_moves(state))
+
+    assert offered(length - 1) == [(MoveType.NO_LINE_ACTION, 0)]
+    assert offered(length) == [(PROCESS, 0), (CHOOSE, 1)]
+    assert offered(length + 1) == [(CHOOSE, 1), (CHOOSE, 2), (CHOOSE, 2)]
+
+
+def test_the_host_may_ask_for_another_length_of_lines() -> None:
+    rules = RuleSet(line_length=5)
+    state = position("a a a a\n1 2", phase=LINES, rules=rules)
+    assert kinds(state) == {MoveType.NO_LINE_ACTION}
+    assert kinds(position("a a a a a\n1 2", phase=LINES, rules=rules)) == {PROCESS, CHOOSE}
+
+
+def test_three_players_on_hexes_make_a_line_of_three_by_leaving_and_flipping() -> None:
+    drawing = """
+            . . . . .
+           . . . . . .
+          . . . . . . .
+         . . . . . . . .
+        . 1 b c . . . . .
+         . . . . . . . .
+          . . . . . . .
+           . . . . . .
+            2 . 1 . 3
+        """
+    state = position(drawing, Config("hex8", 3))
+    state = play(state, MoveType.MOVE_STACK, (0, 0), start=(-3, 0))
+    state = play(state, PROCESS, (-1, 0), start=(-3, 0))
+    assert landings(state, PAY) == {(0, 0), (-2, 4)}
+    state = play(state, PAY, (-2, 4))
+    after = drawing.replace("1 b c .", "A A A 1").replace("2 . 1", "2 . .")
+    assert looks_like(state, after)
+    assert state.eliminated[1:] == [1, 0, 0]
+
+
+def test_the_cost_is_waived_once_landing_on_a_marker_has_handed_the_stack_over() -> None:
+    state = position("a a a 12 . b . 2", hand=(1, 0))
+    state = play(state, MoveType.MOVE_STACK, (5, 0), start=(3, 0))
+    assert looks_like(state, "a a a a . 2 . 2")
+    state = play(state, PROCESS, (3, 0), start=(0, 0))
+    assert looks_like(state, "A A A A . 2 . 2")
+    assert (state.phase, state.eliminated[1]) == (Phase.TERRITORY_PROCESSING, 1)
+
+
+def test_the_cost_is_waived_once_the_last_stack_has_paid() -> None:
+    state = line_of_four("a a a a . . . .\n1 2")
+    state = play(play(state, PROCESS, (3, 0), start=(0, 0)), PAY, (0, 2))
+    assert state.phase is LINES
+    state = play(state, PROCESS, (3, 1), start=(0, 1))
+    assert looks_like(state, "A A A A\nA A A A\n. 2")
+    assert (state.phase, state.eliminated[1]) == (Phase.TERRITORY_PROCESSING, 1)
+
+
+def test_all_of_a_longer_line_may_collapse_without_cost_if_no_stack_can_pay() -> None:
+    state = position("a a a a a\n21 2", phase=LINES, hand=(1, 1))
+    state = play(state, CHOOSE, (4, 0), start=(0, 0), target=(0, 0), extra=1)
+    assert looks_like(state, "A A A A A\n21 2")
+    assert (state.phase, state.eliminated[1]) == (Phase.TERRITORY_PROCESSING, 0)
 
 
 def test_the_game_may_end_with_the_cost_still_owed() -> None:

@@ -190,3 +190,61 @@ def test_hex_stacks_move_in_six_directions() -> None:
         for x, y in ((1, 0), (1, -1), (0, -1), (-1, 0), (-1, 1), (0, 1))
         for steps in (2, 3, 4)
     }
+
+
+def test_a_chain_ends_where_landing_on_a_marker_hands_the_stack_over() -> None:
+    state = position(
+        """
+        1 2 . .
+        . . . .
+        . . 2 .
+        . . . .
+        . . b 2 . . .
+        . . . 2 . . .
+        """,
+        hand=(1, 0),
+    )
+    state = play(state, CAPTURE, (2, 0), start=(0, 0), target=(1, 0))
+    further = play(state, CONTINUE, (2, 5), start=(2, 0), target=(2, 2))
+    assert further.phase is Phase.CHAIN_CAPTURE
+    state = play(state, CONTINUE, (2, 4), start=(2, 0), target=(2, 2))
+    assert looks_like(
+        state,
+        """
+        a . a .
+        . . . .
+        . . . .
+        . . . .
+        . . 22 2 . . .
+        . . .  2 . . .
+        """,
+    )
+    assert (state.eliminated[1], state.phase) == (1, Phase.LINE_PROCESSING)
+
+
+def test_a_self_capture_moves_ones_own_ring_below() -> None:
+    state = play(position("1 12 . . 2"), CAPTURE, (2, 0), start=(0, 0), target=(1, 0))
+    assert looks_like(state, "a 2 11 . 2")
+    assert state.eliminated[1:] == [0, 0]
+
+
+def test_hex_captures_run_in_six_directions_and_count_the_whole_distance() -> None:
+    state = position(
+        """
+            . . . . .
+           . . . . . .
+          . . . 2 . . .
+         . . . 2 2 . . .
+        . . . 2 111 2 . . .
+         . . . 2 2 . . .
+          . . . . . . .
+           . . . . . .
+            . . . . .
+        """,
+        Config("hex8", 2),
+    )
+    assert landings(state, CAPTURE) == {
+        (steps * x, steps * y)
+        for x, y in ((1, 0), (1, -1), (0, -1), (-1, 0), (-1, 1), (0, 1))
+        for steps in (3, 4)
+    }

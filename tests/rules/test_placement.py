@@ -108,6 +108,12 @@ def test_placing_may_be_skipped_by_who_can_move_a_stack() -> None:
     assert kinds(state) == {PLACE, MoveType.SKIP_PLACEMENT}
 
 
+def test_placing_may_be_skipped_by_who_can_only_capture() -> None:
+    state = position("11 2 . B\nB B B B", phase=START, hand=(5, 5))
+    assert kinds(state) == {PLACE, MoveType.SKIP_PLACEMENT}
+    assert kinds(play(state, MoveType.SKIP_PLACEMENT)) == {MoveType.OVERTAKING_CAPTURE}
+
+
 def test_placing_may_be_skipped_by_who_can_recover() -> None:
     state = position("a . . 21", phase=START, hand=(5, 5))
     assert kinds(state) == {PLACE, MoveType.SKIP_PLACEMENT}

@@ -6,21 +6,16 @@ The reference is first held against the published data; then both play the same 
 import dataclasses
 import random
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from ringrift.rules import Config, MoveType, Reason, RuleSet, apply, configs, legal_moves
+from ringrift.rules import Config, MoveType, Reason, RuleSet, configs
 from ringrift.rules.json_state import write_state
 from scripts import compare_rules
 from tests.rules import lockstep, reference, vectors
 from tests.rules.boards import square8_2p
 from tests.rules.vectors import Item
-
-Position = TypeVar("Position")
-Choice = TypeVar("Choice")
-Counts = tuple[int, ...]
 
 small_configs = [config for config in configs if config.board in ("square8", "hex8")]
 large_configs = [config for config in configs if config not in small_configs]
@@ -175,70 +170,3 @@ def test_a_move_that_only_one_engine_refuses_is_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(reference, "apply", lambda state, move: state)
     with pytest.raises(lockstep.Disagreement, match="what follows"):
         lockstep.play(lockstep.from_start(configs[0]), random.Random(0), moves_max=1)
-
-
-# Node counts: how many sequences of 1, 2 and 3 moves there are
-
-from_start = {
-    "square8": (192, 3_192, 3_192),
-    "square19": (1_083, 56_520, 56_520),
-    "hex8": (183, 2_430, 2_430),
-    "hexagonal": (1_407, 70_062, 70_062),
-}
-"""From the first position, the same for any number of players: the third move is no_line_action."""
-
-from_strewn_pieces = {
-    "square8_2p": (1, (37, 542, 1_418)),
-    "square8_3p": (6, (43, 482, 1_327)),
-    "square8_4p": (1, (37, 494, 1_365)),
-    "square19_2p": (56, (47, 512, 1_184)),
-    "square19_3p": (305, (29, 425, 1_284)),
-    "square19_4p": (120, (59, 493, 1_211)),
-    "hex8_2p": (39, (36, 479, 2_516)),
-    "hex8_3p": (12, (53, 307, 937)),
-    "hex8_4p": (6, (38, 383, 1_669)),
-    "hexagonal_2p": (56, (48, 372, 3_181)),
-    "hexagonal_3p": (120, (35, 302, 1_006)),
-    "hexagonal_4p": (58, (42, 539, 1_126)),
-}
-"""The seed of a scattered position, and the counts from there."""
-
-
-def node_counts(
-    position: Position,
-    depth: int,
-    options: Callable[[Position], Sequence[Choice]],
-    follow: Callable[[Position, Choice], Position],
-) -> tuple[int, ...]:
-    """Return how many sequences of 1 to `depth` moves there are."""
-    moves = options(position)
-    if depth == 1:
-        return (len(moves),)
-    further = [node_counts(follow(position, move), depth - 1, options, follow) for move in moves]
-    return len(moves), *map(sum, zip(*further, strict=True))
-
-
-def both_count(pair: lockstep.Pair, engine_depth: int, reference_depth: int) -> list[Counts]:
-    """Return the node counts by the engine and by the reference."""
-    fast, slow = pair
-    return [
-        node_counts(fast, engine_depth, legal_moves, apply),
-        node_counts(slow, reference_depth, reference.legal_moves, reference.follow),
-    ]
-
-
-@pytest.mark.parametrize("config", configs, ids=by_name)
-def test_node_counts_from_the_start(config: Config) -> None:
-    wanted = from_start[config.board]
-    # The rest of the table holds too, but takes the slow engine long; the third move is forced.
-    slow_depth = 3 if config in small_configs else 2
-    fast_depth = 3 if config in small_configs or config.players == 2 else 2
-    counts = both_count(lockstep.from_start(config), fast_depth, slow_depth)
-    assert counts == [wanted[:fast_depth], wanted[:slow_depth]]
-
-
-@pytest.mark.parametrize("config", configs, ids=by_name)
-def test_node_counts_from_strewn_pieces(config: Config) -> None:
-    seed, wanted = from_strewn_pieces[config.name]
-    pair = lockstep.from_json(lockstep.scattered(config, random.Random(seed)))
-    assert both_count(pair, 3, 3) == [wanted, wanted]

@@ -1,0 +1,63 @@
+"""`python -m ringrift.rules.conformance`: run the engine against a folder of test data."""
+
+import argparse
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from ringrift.printable import printable
+from ringrift.rules.conformance.folder import FolderError, load
+from ringrift.rules.conformance.judge import judge
+from ringrift.rules.conformance.report import as_json, as_lines, tally
+
+_program = "python -m ringrift.rules.conformance"
+_failed, _misused = 1, 2
+
+_more = f"""\
+DIR holds MANIFEST.json and the folders that it lists items of: contract_v2, contract_extra,
+rules_parity, fsm, transitions, games. Items that are no oracle are skipped for a named reason.
+
+exit status: 0 if nothing failed, 1 if an item failed, 2 if the command or the folder is wrong
+
+example:
+  {_program} ../vectors
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run every item, print the report and return the exit status.
+
+    With `--json` stdout holds one object and nothing else, and failures are told on stderr.
+    """
+    options = _parser().parse_args(words)
+    try:
+        items = load(options.folder)
+    except FolderError as error:
+        sys.stderr.write(f"{_program}: {printable(str(error))}\n")
+        return _misused
+    tallies = tally((item, judge(item)) for item in items)
+    failures = [failure for counted in tallies.values() for failure in counted.failures]
+    if options.json:
+        sys.stdout.write(json.dumps(as_json(tallies), indent=2) + "\n")
+        sys.stderr.writelines(f"failed: {failure}\n" for failure in failures)
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in as_lines(tallies))
+    return _failed if failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_program,
+        description="Check the rules against published test data, item by item.",
+        epilog=_more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", metavar="DIR", type=pathlib.Path, help="the folder of the data")
+    parser.add_argument("--json", action="store_true", help="print counts by stratum as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Contract vectors: a state, a move or a chain of segments, and assertions on what follows.
+
+A checker that belongs neither to the data's authors nor to this engine has put them into classes,
+A to F. Only A says what an engine must do as it stands; B does so where a sole owner plays on. The
+others are skipped, yet what makes them so is demanded: a strict engine refuses C, D and E, and the
+elimination that is the point of most of D works where one is owed.
+"""
+
+from collections.abc import Sequence
+
+from ringrift.rules.config import RuleSet
+from ringrift.rules.conformance.assertions import (
+    check_final_state,
+    measure,
+    measure_material,
+    set_aside,
+)
+from ringrift.rules.conformance.positions import class_c, class_d, without_no_actions
+from ringrift.rules.conformance.verdict import Difference, Passed, Skipped, compare_fields
+from ringrift.rules.errors import NotationError, OutsideTheGame, wrong
+from ringrift.rules.json_fields import Json, get, read_list, read_map
+from ringrift.rules.json_move import read_move
+from ringrift.rules.json_state import read_state
+from ringrift.rules.moves import Move, MoveType
+from ringrift.rules.state import Owed, Phase, State
+from ringrift.rules.turn import IllegalMove, apply, default_rules
+
+_skipped = {
+    "C": class_c,
+    "D": class_d,
+    "E": "class E: it breaks the minimum distance",
+    "F": "class F: a placeholder, or inconsistent",
+}
+_stopping = (
+    Phase.LINE_PROCESSING,
+    Phase.TERRITORY_PROCESSING,
+    Phase.CAPTURE,
+    Phase.CHAIN_CAPTURE,
+    Phase.FORCED_ELIMINATION,
+)
+_settings = {
+    "eliminate_rings_from_stack": (Phase.TERRITORY_PROCESSING, Owed.TERRITORY),
+    "forced_elimination": (Phase.FORCED_ELIMINATION, Owed.NOTHING),
+    "swap_sides": (Phase.RING_PLACEMENT, Owed.NOTHING),
+}
+"""Where moves belong whose effect can be tried out of their setting."""
+
+
+def check_contract(vector: Json, label: object, earlier: Sequence[Json] = ()) -> Passed | Skipped:
+    """Judge a vector of a class, `earlier` being the steps before it in its story.
+
+    Raises `Difference`, or another `ValueError` for what cannot be read or is refused.
+    """
+    if label == "A":
+        return _hold(vector, default_rules)
+    if label == "B":
+        return _hold(vector, RuleSet(sole_owner_wins=False))
+    if label not in ("C", "D", "E", "F"):
+        raise wrong("class", label, "one of A, B, C, D, E, F, as MANIFEST.json has it")
+    if label != "F":
+        # What is too short may be the segment of an earlier step.
+        _demand_refusal(vector, *(earlier if label == "E" else ()))
+    if label == "D":
+        _check_effect(vector)
+    return Skipped(_skipped[label])
+
+
+def _hold(vector: Json, rules: RuleSet) -> Passed:
+    expected = read_map(get(vector, "expectedOutput"), "expectedOutput")
+    asserted = read_map(get(expected, "assertions"), "assertions")
+    before, after, played = _play(vector, rules)
+    if get(expected, "status") == "complete" and asserted.get("currentPhase") not in _stopping:
+        after = without_no_actions(after)
+    aside = set_aside(before, after, played, asserted)
+    kept = {name: value for name, value in asserted.items() if name not in aside}
+    compare_fields("assertions", measure(before, after, played), kept)
+    final = get(expected, "finalState")
+    if final is not None:
+        check_final_state(after, played, read_map(final, "finalState"))
+    why = "its move crosses the markers of the line that it expects"
+    return Passed(tuple(f"1 assertion set aside: {name}, since {why}" for name in aside))
+
+
+def _play(vector: Json, rules: RuleSet) -> tuple[State, State, list[Move]]:
+    """Return the states before and after the moves of a vector, and these."""
+    given = read_map(get(vector, "input"), "input")
+    before = after = read_state(get(given, "state"), rules)
+    played: list[Move] = []
+    for value in _moves(given):
+        played.append(read_move(after, value))
+        after = apply(after, played[-1])
+    return before, after, played
+
+
+def _moves(given: Json) -> list[Json]:
+    first = get(given, "initialMove")
+    if first is None:
+        return [read_map(get(given, "move"), "input.move")]
+    move = read_map(first, "input.initialMove")
+    name = "expectedChainSequence"
+    segments = [] if get(given, name) is None else read_list(get(given, name), name)
+    return [move, *[_segment(move, read_map(segment, name)) for segment in segments[1:]]]
+
+
+def _segment(first: Json, segment: Json) -> Json:
+    return {
+        "type": MoveType.CONTINUE_CAPTURE_SEGMENT.word,
+        "player": get(first, "player"),
+        "from": get(segment, "from"),
+        "captureTarget": get(segment, "captureTarget"),
+        "to": get(segment, "landing"),
+    }
+
+
+def _demand_refusal(*vectors: Json) -> None:
+    """Raise `Difference` if the moves of all these vectors can be made as they stand."""
+    for vector in vectors:
+        try:
+            _play(vector, default_rules)
+        except (IllegalMove, NotationError):
+            return
+    raise Difference("its move is accepted; expected a refusal")
+
+
+def _check_effect(vector: Json) -> None:
+    """Make the move where it belongs, if that can be arranged, and compare the totals."""
+    given = read_map(get(vector, "input"), "input")
+    move = _moves(given)[0]
+    setting = _settings.get(str(get(move, "type")))
+    if setting is None:
+        return
+    phase, owed = setting
+    source = read_map(get(given, "state"), "input.state")
+    try:
+        before = read_state(_in_phase(source, phase, get(move, "player")), RuleSet(swap=True))
+    except OutsideTheGame:
+        return
+    before.owed = owed
+    after = apply(before, read_move(before, move))
+    expected = read_map(get(vector, "expectedOutput"), "expectedOutput")
+    asserted = read_map(get(expected, "assertions"), "assertions")
+    measured = measure_material(before, after)
+    totals = {name: value for name, value in asserted.items() if name in measured}
+    compare_fields("assertions", measured, totals)
+
+
+def _in_phase(source: Json, phase: Phase, player: object) -> Json:
+    """Return a state in the phase and turn of a move, with a second player if there is but one."""
+    players = read_list(get(source, "players"), "players")
+    if len(players) == 1:
+        players = [*players, {"playerNumber": 2, "ringsInHand": 0, "eliminatedRings": 0}]
+    return {
+        "board": get(source, "board"),
+        "players": players,
+        "currentPlayer": player,
+        "currentPhase": phase.value,
+        "turnNumber": 2,
+    }

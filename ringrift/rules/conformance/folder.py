@@ -1,0 +1,144 @@
+"""Finding the items of a folder of test data, and what its manifest says of them."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator
+
+from ringrift.rules.errors import NotationError, wrong
+from ringrift.rules.json_fields import Json, read_list, read_map
+
+strata = ("contract_v2", "contract_extra", "rules_parity", "fsm", "transitions", "games")
+"""The kinds of items. Each has a folder, and a list in the manifest, of this name."""
+
+_bundled = ("contract_v2", "contract_extra", "fsm")
+
+
+class FolderError(ValueError):
+    """A folder that holds no test data; the message names the file, the value and expectation."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """One item as it was found."""
+
+    stratum: str
+    id: str
+    value: Json | None
+    """None if the manifest lists it and no file holds it."""
+    label: object = None
+    """The class, `A` to `F`, that the manifest gives to an item of contract_v2."""
+    earlier: tuple[Json, ...] = ()
+    """The steps before this one, if it is a step of a sequence."""
+
+
+def load(folder: pathlib.Path) -> list[Item]:
+    """Return every item of a folder, stratum by stratum. Raises `FolderError`.
+
+    What the manifest lists must be there; what it does not list is returned all the same.
+    """
+    if not folder.is_dir():
+        raise FolderError(f"DIR is {str(folder)!r}; expected a folder")
+    manifest = _parse_file(folder, folder / "MANIFEST.json")
+    return [item for stratum in strata for item in _stratum(folder, stratum, manifest)]
+
+
+def _stratum(folder: pathlib.Path, stratum: str, manifest: Json) -> Iterator[Item]:
+    listed = _listed(stratum, manifest)
+    earlier: dict[str, list[Json]] = {}
+    for name, value in _values(folder, stratum):
+        label = listed.pop(name, {}).get("class")
+        steps = earlier.setdefault(_sequence(value) or name, [])
+        yield Item(stratum, name, value, label, tuple(steps))
+        steps.append(value)
+    for name in listed:
+        yield Item(stratum, name, None)
+
+
+def _listed(stratum: str, manifest: Json) -> dict[str, Json]:
+    """Return what the manifest says of a stratum's items, by their ids."""
+    try:
+        entries = [
+            read_map(entry, f"{stratum}[{index}]")
+            for index, entry in enumerate(read_list(manifest.get(stratum, []), stratum))
+        ]
+        if stratum == "rules_parity":
+            return {
+                _text(entry, "file").removeprefix("rules_parity/").removesuffix(".json"): entry
+                for entry in entries
+            }
+        return {_text(entry, "id"): entry for entry in entries}
+    except NotationError as error:
+        raise FolderError(f"MANIFEST.json: {error}") from None
+
+
+def _values(folder: pathlib.Path, stratum: str) -> Iterator[tuple[str, Json]]:
+    """Yield each item of a stratum with its id, file by file."""
+    root = folder / stratum
+    if stratum == "rules_parity":
+        for path in sorted(root.rglob("*.json")):
+            name = path.relative_to(root).with_suffix("").as_posix()
+            yield name, _parse_file(folder, path)
+        return
+    for path in sorted(root.glob("*.json" if stratum in _bundled else "*.jsonl")):
+        values = _vectors(folder, path) if stratum in _bundled else _lines(folder, path)
+        for place, value in values:
+            try:
+                yield _text(value, "id"), value
+            except NotationError as error:
+                raise FolderError(f"{place}: {error}") from None
+
+
+def _vectors(folder: pathlib.Path, path: pathlib.Path) -> Iterator[tuple[str, Json]]:
+    place = str(path.relative_to(folder))
+    try:
+        vectors = read_list(_parse_file(folder, path).get("vectors"), "vectors")
+        for index, vector in enumerate(vectors):
+            yield f"{place}: vectors[{index}]", read_map(vector, f"vectors[{index}]")
+    except NotationError as error:
+        raise FolderError(f"{place}: {error}") from None
+
+
+def _lines(folder: pathlib.Path, path: pathlib.Path) -> Iterator[tuple[str, Json]]:
+    for number, line in enumerate(_read(folder, path).split(b"\n"), start=1):
+        if line.strip():
+            place = f"{path.relative_to(folder)}, line {number}"
+            yield place, _parse(place, line)
+
+
+def _parse_file(folder: pathlib.Path, path: pathlib.Path) -> Json:
+    return _parse(str(path.relative_to(folder)), _read(folder, path))
+
+
+def _read(folder: pathlib.Path, path: pathlib.Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        name = path.relative_to(folder)
+        raise FolderError(f"{name} of {str(folder)!r} cannot be read: {error.strerror}") from None
+
+
+def _parse(place: str, text: bytes) -> Json:
+    try:
+        return read_map(json.loads(text), "the value")
+    except NotationError as error:
+        raise FolderError(f"{place}: {error}") from None
+    except ValueError as error:
+        raise FolderError(f"{place}: expected JSON: {error}") from None
+    except RecursionError:
+        raise FolderError(f"{place}: expected JSON: it is nested too deeply") from None
+
+
+def _text(source: Json, name: str) -> str:
+    value = source.get(name)
+    if not isinstance(value, str):
+        raise wrong(name, value, "a string")
+    return value
+
+
+def _sequence(value: Json) -> str | None:
+    """Return the tag that steps of one story share."""
+    tags = value.get("tags")
+    if not isinstance(tags, list):
+        return None
+    return next((str(tag) for tag in tags if str(tag).startswith("sequence:")), None)
