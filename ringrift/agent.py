@@ -17,6 +17,7 @@ import trio
 from managers.job_manager import JobManager, StartWorker, Worker
 from managers.loop_manager import LoopManager
 from managers.node_selector import Ending, NodeSelector, epoch_setting
+from managers.replay_checker import ReplayChecker, Replayer, StartReplayer
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.state import StateManager
 from managers.state.errors import StoreError
@@ -37,9 +38,11 @@ from ringrift import __version__
 from ringrift.addresses import own_addresses
 from ringrift.api import LocalApi
 from ringrift.exits import Exit
+from ringrift.game_record import kind_name
 from ringrift.home import Home
 from ringrift.report import Reporter
-from ringrift.work import assignments, worker_command
+from ringrift.settings import replay_share_default
+from ringrift.work import lineups, replayer_command, worker_command
 from transports.base import Address, Handler, Incoming, Reply, Transport
 from transports.server import serve_unix
 
@@ -65,6 +68,8 @@ class AgentSettings:
     durable: bool = True
     worker: str | None = None
     """A command that plays in place of the built-in one; see `docs/workers.md`."""
+    replay_share: float = replay_share_default
+    """How many of the games that come from peers are replayed, from 0 to 1."""
 
 
 class ServeLocal(Protocol):
@@ -91,6 +96,7 @@ class World:
     log: logging.Logger
     serve_local: ServeLocal = serve_unix
     start_worker: StartWorker = Worker.start
+    start_replayer: StartReplayer = Replayer.start
 
 
 class Agent:
@@ -125,7 +131,7 @@ class Agent:
             give_up=self._give_up,
         )
         self._scheduler = SelfplayScheduler(
-            runtime, seed_key=credentials.key.private_bytes_raw(), assignments=assignments
+            runtime, seed_key=credentials.key.private_bytes_raw(), lineups=lineups
         )
         self._jobs = JobManager(
             runtime,
@@ -136,6 +142,14 @@ class Agent:
             workers=settings.workers,
             start_worker=world.start_worker,
         )
+        self._replays = ReplayChecker(
+            runtime,
+            kind=kind_name,
+            share=settings.replay_share,
+            command=replayer_command(),
+            environment=dict(os.environ),
+            start_replayer=world.start_replayer,
+        )
         self._loops = LoopManager(runtime)
         self._managers: tuple[P2PMixinBase, ...] = (
             self._state,
@@ -143,6 +157,7 @@ class Agent:
             self._sync,
             self._scheduler,
             self._jobs,
+            self._replays,
             self._loops,
         )
         self._loops.supervise(self._managers)
@@ -211,7 +226,7 @@ class Agent:
 
     async def run(self, ready: Callable[[Sequence[Address]], None]) -> Exit:
         """Run the node until it is told to stop; call `ready` with where it can be dialled."""
-        for manager in (self._state, self._sync, self._jobs):
+        for manager in (self._state, self._sync, self._scheduler, self._jobs, self._replays):
             await manager.load()
         async with trio.open_nursery() as serving:
             self._bound = await serving.start(self._transport.serve, self._answer)
@@ -255,6 +270,8 @@ class Agent:
     async def _wind_down(self) -> Sequence[RecordId]:
         """Stop playing, make safe what is not, and take leave; return what exists only here."""
         await self._jobs.stop()
+        with self._whatever_happens("noting what was spent on each config"):
+            await self._scheduler.save()
         with self._whatever_happens("vouching for the last games"):
             await self._state.vouch()
         with self._whatever_happens("pushing what is not safe"), trio.move_on_after(flush_s_max):

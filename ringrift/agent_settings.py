@@ -26,6 +26,7 @@ def agent_settings(home: Home, choices: Choices) -> AgentSettings:
         workers=choices.number("workers"),
         durable=not choices.switch("ephemeral"),
         worker=_worker(choices),
+        replay_share=choices.share("replay-share"),
     )
 
 

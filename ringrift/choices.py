@@ -18,7 +18,9 @@ from ringrift.settings import Setting, Value, other_variables, settings, variabl
 file_bytes_max = 64 * 1024
 
 _likeness_min = 0.5
-_type_names: Mapping[type, str] = {bool: "true or false", int: "a whole number", str: "a string"}
+_type_names: Mapping[type, str] = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a string",
+}  # fmt: skip
 
 
 class BadSetting(ValueError):
@@ -71,6 +73,12 @@ class Choices:
         """Return the value of a setting that is a number."""
         value = self[name].value
         assert isinstance(value, int)
+        return value
+
+    def share(self, name: str) -> float:
+        """Return the value of a setting that is a part of a whole, from 0 to 1."""
+        value = self[name].value
+        assert isinstance(value, float)
         return value
 
     def switch(self, name: str) -> bool:
@@ -157,7 +165,7 @@ def _read(path: Path) -> Mapping[str, object]:
 def _of_toml(setting: Setting, given: object, place: str) -> Value:
     items = given if setting.repeated and isinstance(given, list) else [given]
     for item in items:
-        if type(item) is not setting.kind:
+        if type(item) is not setting.kind and (type(item), setting.kind) != (int, float):
             expected = _type_names[setting.kind]
             if setting.repeated:
                 expected += " or an array of strings"

@@ -129,7 +129,7 @@ def replay(game: Game) -> State:
     if game.engine != engine_version:
         raise ReplayFailed(f"played by engine version {game.engine}; this is {engine_version}")
     state = initial_state(game.config)
-    for number, move in enumerate(game.moves):
+    for number, move in enumerate(game.moves, 1):
         try:
             state = apply(state, move)
         except IllegalMove as error:

@@ -78,6 +78,8 @@ class Reporter:
             },
             "traffic": {"gossip": told.get("gossip"), "sync": told.get("sync")},
             "jobs": told.get("jobs"),
+            "selfplay": told.get("selfplay"),
+            "replays": told.get("replays"),
             "loops": told.get("loops"),
             "paused": told.get("paused"),
             "problems": [*self._worries(), *self._problems()],

@@ -73,7 +73,8 @@ def _config(text: str) -> Config:
 
 def _producer(text: str) -> NodeId:
     if not re.fullmatch(f"[0-9a-f]{{{2 * node_id_bytes}}}", text):
-        raise argparse.ArgumentTypeError(f"expected {2 * node_id_bytes} hexadecimal digits")
+        expected = f"{2 * node_id_bytes} hexadecimal digits"
+        raise argparse.ArgumentTypeError(f"{text!r:.80} is no node id; expected {expected}")
     return NodeId(bytes.fromhex(text))
 
 
@@ -87,7 +88,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--config", required=True, type=_config, metavar="NAME", help="such as square8_2p")
-    add("--players", required=True, metavar="A,B", help="one for each seat: random or greedy")
+    add(
+        "--players",
+        required=True,
+        metavar="A,B",
+        help="one for each seat: random, greedy, uct or uct_N, which visits N nodes",
+    )
     add("--seeds", metavar="HEX,HEX", help="or -, to read one a line from stdin")
     add("--producer", type=_producer, default="0" * 32, metavar="HEX", help="who plays: a node id")
     add("--time-offset-ms", type=int, default=0, metavar="N", help="added to this box's clock")
@@ -133,7 +139,8 @@ def _play_all(arguments: argparse.Namespace, seeds: Iterable[bytes], stdout: Bin
     players = arguments.players.split(",")
     if len(players) != arguments.config.players:
         name, count = arguments.config.name, arguments.config.players
-        raise UsageError(f"--players names {len(players)}; {name} has {count} seats")
+        expected = f"{count} names, one for each seat of {name}"
+        raise UsageError(f"--players is {arguments.players!r:.80}; expected {expected}")
     for name in players:
         make_player(name)
     for seed in seeds:

@@ -5,6 +5,7 @@ From each row follow the option of `run`, the environment variable and the key i
 what is loaded anyway is imported here.
 """
 
+import math
 import os
 import re
 import shlex
@@ -17,7 +18,9 @@ default_port = 8770
 name_chars_max = 64
 workers_max = 1024
 
-Value: TypeAlias = bool | int | str | tuple[str, ...] | None
+replay_share_default = 0.02
+
+Value: TypeAlias = bool | int | float | str | tuple[str, ...] | None
 
 
 class Setting(NamedTuple):
@@ -30,9 +33,9 @@ class Setting(NamedTuple):
     help: str
     otherwise: str
     """What holds where nobody has decided, in words."""
-    parse: Callable[[str], bool | int | str]
+    parse: Callable[[str], bool | int | float | str]
     """Reads the value as an option or a variable gives it. Raises `ValueError`."""
-    kind: type[bool | int | str] = str
+    kind: type[bool | int | float | str] = str
     """What the value is in the file."""
     default: Callable[[], Value] = lambda: None
     repeated: bool = False
@@ -86,6 +89,16 @@ def _workers(text: str) -> int:
     if not re.fullmatch("[0-9]{1,4}", text) or int(text) > workers_max:
         raise ValueError(f"{text!r} is not a number from 0 to {workers_max}")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise ValueError(f"{text!r} is not a number from 0 to 1, such as {replay_share_default}")
+    return share
 
 
 def _switch(text: str) -> bool:
@@ -148,6 +161,15 @@ settings = (
         "a command that plays; see docs/workers.md",
         "the built-in worker",
         _command,
+    ),
+    Setting(
+        "replay-share",
+        "SHARE",
+        "how many of the games of others are replayed here, from 0 to 1",
+        str(replay_share_default),
+        _share,
+        float,
+        lambda: replay_share_default,
     ),
     Setting(
         "log-file",

@@ -1,22 +1,21 @@
-"""What workers play, and how one is started."""
+"""What workers play, and how the agent's helpers are started."""
 
+import itertools
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from managers.job_manager import Assigned
-from managers.selfplay_scheduler import Assignment
 from mixins.runtime import Runtime
+from ringrift.rules import configs
 
-assignments = tuple(
-    Assignment("square8_2p", players)
-    for players in (
-        ("greedy", "random"),
-        ("random", "greedy"),
-        ("greedy", "greedy"),
-        ("random", "random"),
-    )
-)
+_player_kinds = ("greedy", "random")
+
+lineups: Mapping[str, Sequence[tuple[str, ...]]] = {
+    config.name: tuple(itertools.product(_player_kinds, repeat=config.players))
+    for config in configs
+}
+"""By config, who may take the seats: every mix, for games between equals are all alike."""
 
 
 def worker_command(template: str | None, runtime: Runtime, assignment: Assigned) -> Sequence[str]:
@@ -35,10 +34,14 @@ def worker_command(template: str | None, runtime: Runtime, assignment: Assigned)
     return [fields.get(word, word) for word in words]
 
 
+def replayer_command() -> Sequence[str]:
+    """Return the command line of what replays the games of others."""
+    return _python("ringrift.replaying")
+
+
 def _built_in() -> list[str]:
-    safe_path = ["-P"] if sys.flags.safe_path else []
     return [
-        sys.executable, *safe_path, "-m", "ringrift.selfplay",
+        *_python("ringrift.selfplay"),
         "--config", "{config}",
         "--players", "{players}",
         "--producer", "{producer}",
@@ -46,3 +49,8 @@ def _built_in() -> list[str]:
         "--seeds", "-",
         "--leashed",
     ]  # fmt: skip
+
+
+def _python(module: str) -> list[str]:
+    safe_path = ["-P"] if sys.flags.safe_path else []
+    return [sys.executable, *safe_path, "-m", module]

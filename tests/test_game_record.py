@@ -167,7 +167,7 @@ def test_a_record_says_where_it_belongs() -> None:
 
 def test_an_illegal_move_is_named_by_its_number() -> None:
     moves = [*small.moves[:3], small.moves[0], *small.moves[4:]]
-    with pytest.raises(ReplayFailed, match=r"move 3: place_ring to \(3, 4\) x2 is not legal"):
+    with pytest.raises(ReplayFailed, match=r"move 4: place_ring to \(3, 4\) x2 is not legal"):
         replay(dataclasses.replace(small, moves=tuple(moves)))
 
 

@@ -34,6 +34,7 @@ examples: Mapping[str, st.SearchStrategy[Value]] = {
     "name": st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=64),
     "workers": st.integers(0, 1024),
     "worker": st.sampled_from(["play", "/opt/p --config {config}", "'a b' c"]),
+    "replay-share": st.floats(0, 1),
     "log-file": st.sampled_from(["l", "/x y/z.log"]),
     "ephemeral": st.booleans(),
 }
@@ -65,7 +66,7 @@ def as_variable(value: Value) -> str:
 
 
 def as_toml(value: Value) -> str:
-    if isinstance(value, bool | int):
+    if isinstance(value, bool | int | float):
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(map(as_toml, value))}]"
@@ -150,6 +151,11 @@ def test_one_of_several_may_be_a_string_and_spaces_follow_commas(tmp_path: Path)
         ('workers = "2"', ": workers is '2', not a whole number"),
         ("workers = true", ": workers is true, not a whole number"),
         ("ephemeral = 1", ": ephemeral is 1, not true or false"),
+        ("replay-share = 1.1", ": replay-share: '1.1' is not a number from 0 to 1, such as 0.02"),
+        ("replay-share = -1", ": replay-share: '-1' is not a number from 0 to 1, such as 0.02"),
+        ("replay-share = nan", ": replay-share: 'nan' is not a number from 0 to 1, such as 0.02"),
+        ('replay-share = "0.1"', ": replay-share is '0.1', not a number"),
+        ("replay-share = true", ": replay-share is true, not a number"),
         ("name = 7", ": name is 7, not a string"),
         ('name = ""', ": name: it is 0 characters long, not 1 to 64"),
         ('name = "a\\u001b"', r": name: 'a\x1b' has a character that cannot be shown"),
@@ -237,12 +243,13 @@ def test_an_agent_gets_what_was_chosen(tmp_path: Path) -> None:
     choices = resolved(
         tmp_path,
         'join = ["a", "b:1"]\nadvertise = ["c", "d:2"]\nname = "desk"\nworkers = 3\n'
-        'worker = "sh play"\nephemeral = true\nlisten = "e"',
+        'worker = "sh play"\nephemeral = true\nlisten = "e"\nreplay-share = 1',
     )
     made, listen = made_of(choices, tmp_path)
     assert made.seeds == (Address("a", 8770), Address("b", 1))
     assert made.advertised == (Address("c", 0), Address("d", 2))
     assert (made.name, made.workers, made.worker, made.durable) == ("desk", 3, "sh play", False)
+    assert made.replay_share == 1.0
     assert listen == Address("e", 8770)
 
 
@@ -256,6 +263,7 @@ def test_without_a_decision_an_agent_is_durable_and_plays(tmp_path: Path) -> Non
     assert made.durable
     assert made.workers >= 1
     assert made.worker is None
+    assert made.replay_share == 0.02
     assert 1 <= len(made.name) <= 64
     assert listen is None
 
@@ -326,11 +334,12 @@ def test_config_show_aligns_values_and_origins_and_hides_no_default(tmp_path: Pa
         ("name", "desk", "--name"),
         ("workers", "3", "RINGRIFT_WORKERS"),
         ("worker", "(the built-in worker)", "default"),
+        ("replay-share", "0.02", "default"),
         ("log-file", "(stderr only)", "default"),
         ("ephemeral", "yes", str(file)),
     ]
     assert done.stdout.splitlines() == [
-        f"{name:<10}  {value:<{width}}  {origin}" for name, value, origin in rows
+        f"{name:<12}  {value:<{width}}  {origin}" for name, value, origin in rows
     ]
     assert done.stderr == ""
 

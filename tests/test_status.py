@@ -8,6 +8,7 @@ import pytest
 from ringrift.commands import status
 from ringrift.exits import Exit
 from ringrift.printable import printable
+from ringrift.rules import configs
 
 hostile = "[/x]\x1b]0;owned\x07\n[red]me:smile:\u202e\ud800"
 
@@ -25,12 +26,27 @@ def report(**changes: object) -> dict[str, Any]:
                 member("cc" * 16, hostile, 90.0, "[bold]", "[fd00::1]:8770", "x[/]:1"),
             ],
         },
-        "records": {"games": {"stored": 1234, "safe": 1000, "by_config": {"[/y]": 1234}}},
+        "records": {
+            "games": {
+                "stored": 1234, "safe": 1000,
+                "by_config": {"[/y]": 4, "hex8_2p": 1000, "square8_2p": 200, "square8_4p": 30},
+            },
+        },
         "traffic": {
             "sync": {
                 "exchanges": 1, "filters": 1200, "false_positives": 1, "exact_lists": 0,
                 "message_bytes": 4567, "pushed": 30, "given": 2, "taken": 1000,
             },
+        },
+        "selfplay": {
+            "by_config": {
+                "square8_2p": {"games": 40, "spent_s": 61.0},
+                "square8_4p": {"games": 2, "spent_s": 125.5},
+                "hex8_2p": {"games": 0, "spent_s": 0.0},
+            },
+        },
+        "replays": {
+            "share": 0.02, "good": 1500, "bad": 0, "unknown": 0, "not_replayed": 0, "waiting": 0,
         },
         "paused": False,
         "jobs": [
@@ -70,13 +86,20 @@ def test_a_pipe_gets_plain_lines_in_which_a_peer_means_nothing_but_its_text(show
     gap = " " * (len(name) - len("desk"))
     assert text.split("\n") == [
         f"desk  aaaaaaaaaaaa  mesh {'bb' * 8}  up 7 s  version 0.1.0  listening on [::]:8770",
-        "1,234 games held here, 1,000 of them safe on other boxes too  ([/y] 1,234)",
+        "1,234 games held here, 1,000 of them safe on other boxes too",
+        "self-play: 42 games; time of each of 3 configs: 0 s to 2 min 5 s",
         ("sync: 1 exchange, 1,200 filters, 1 false positive, 0 lists, 4,567 bytes; "
         "records: 30 pushed, 2 given, 1,000 taken"),
+        "replays of 2 % of others' games: 1,500 good, 0 bad",
         "",
         f"MEMBER{gap[:-2]}  ID            STATE  HEARD           VERSION  ADDRESSES",
         f"desk{gap}  aaaaaaaaaaaa  alive  this node       0.1.0",
         f"{name}  cccccccccccc  alive  1 min 30 s ago  [bold]   [fd00::1]:8770 x[/]:1",
+        "",
+        "GAMES HELD  2 PLAYERS  3 PLAYERS  4 PLAYERS",
+        "square8     200        -          30",
+        "hex8        1,000      -          -",
+        "others      4",
         "",
         "JOB    STATE    CONFIG  GAMES  PID",
         "job-0  playing  [/z]    3      7",
@@ -85,6 +108,46 @@ def test_a_pipe_gets_plain_lines_in_which_a_peer_means_nothing_but_its_text(show
         "healthy",
         "",
     ]  # fmt: skip
+
+
+def test_a_node_that_plays_nothing_says_nothing_of_self_play(shown: Any) -> None:
+    text, _ = shown(report(jobs=[]))
+    assert "self-play" not in text
+
+
+def test_replays_that_are_not_simply_good_are_told(shown: Any) -> None:
+    replays = {
+        "share": 0.125, "good": 0, "bad": 1, "unknown": 20, "not_replayed": 3000, "waiting": 4,
+    }  # fmt: skip
+    text, _ = shown(report(replays=replays))
+    assert (
+        "replays of 12.5 % of others' games: 0 good, 1 bad, 20 of other versions, "
+        "3,000 not replayed, 4 waiting\n"
+    ) in text
+
+
+def test_all_twelve_configs_fit_on_a_narrow_terminal(
+    shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    held = {each.name: 1_000_000 for each in configs}
+    played = {name: {"games": 1, "spent_s": 4e5} for name in held}
+    text, _ = shown(
+        report(
+            records={"games": {"stored": 12_000_000, "safe": 0, "by_config": held}},
+            selfplay={"by_config": played},
+        )
+    )
+    assert sum("1,000,000  " in line for line in text.splitlines()) == 4
+    assert "self-play: 12 games; time of each of 12 configs: 4 d 15 h to 4 d 15 h\n" in text
+
+
+def test_as_long_as_nothing_was_to_be_replayed_nothing_is_said_of_it(shown: Any) -> None:
+    none = dict.fromkeys(("good", "bad", "unknown", "not_replayed", "waiting"), 0)
+    text, _ = shown(report(replays={"share": 0.02} | none))
+    assert "replays" not in text
 
 
 def test_one_game_is_no_games(shown: Any) -> None:

@@ -4,6 +4,11 @@ Each slot runs one worker after another: it asks for one game at a time and comm
 asks for the next. So `pause` acts at the next game's end, and a game that is lost with a crash is
 one that nobody was told of. A job's success is its stored records; a process that merely ran has
 achieved nothing.
+
+A worker is there for one turn, which is bounded by time, not by games: a game of one config costs
+hundreds of times what one of another does. What a turn has cost is the time that the slot has given
+to it: to the start of the worker, to its games, and to the wait after a crash. So a config whose
+worker crashes at once is no cheap one that is tried for ever.
 """
 
 import dataclasses
@@ -14,18 +19,16 @@ from typing import ClassVar, Protocol, TypeAlias
 
 import trio
 
-from managers.job_manager.worker import Worker, WorkerEnded, WorkerRubbish
+from managers.job_manager.worker import Worker
 from mixins.backoff import backoff_s
 from mixins.base import Loop, P2PMixinBase
+from mixins.child import ChildEnded, ChildRubbish, attend
 from mixins.runtime import Runtime
 from p2p.envelope import Record, RecordRefused, parse_record
 from p2p.events import Event, RecordsStored
 
 backoff_s_first = 1.0
 backoff_s_max = 300.0
-games_per_worker = 500
-"""A worker is replaced after this many games, so that the assignments take turns."""
-
 stop_s_max = 3.0
 """All workers together; each is killed, and reaped, well before."""
 
@@ -37,7 +40,7 @@ class JobState(enum.Enum):
 
     idle -> playing        a worker was started
     idle -> paused         told to pause
-    playing -> idle        the worker has played its share
+    playing -> idle        the worker's turn is over
     playing -> paused      told to pause, after the game
     playing -> waiting     the worker crashed; another is started after a backoff
     playing -> stopped     the worker wrote rubbish (`resume` tries again), or the node stops
@@ -62,12 +65,23 @@ class Assigned(Protocol):
     def players(self) -> tuple[str, ...]:
         """The kind of player in each seat."""
 
+    @property
+    def turn_s(self) -> float:
+        """How long the worker goes on; a game that has begun is finished."""
+
 
 class Work(Protocol):
     """Where jobs come from."""
 
-    def next_assignment(self) -> Assigned:
+    @property
+    def configs(self) -> Sequence[str]:
+        """Every config that may be assigned."""
+
+    async def begin_turn(self) -> Assigned:
         """Return what the next free worker should play."""
+
+    def end_turn(self, config: str, spent_s: float) -> None:
+        """Take it that a turn of this config is over, and what it has cost."""
 
     async def next_seed(self) -> str:
         """Return a seed never given out before."""
@@ -102,6 +116,8 @@ class _Slot:
     id: str
     state: JobState = JobState.IDLE
     config: str = ""
+    began_s: float | None = None
+    """When its turn began, if it has one."""
     pid: int | None = None
     games: int = 0
     crashes_in_a_row: int = 0
@@ -139,6 +155,8 @@ class JobManager(P2PMixinBase):
         self._environment = environment
         self._start_worker = start_worker
         self._slots = [_Slot(f"selfplay-{number + 1}") for number in range(workers)]
+        self._games = dict.fromkeys(work.configs, 0)
+        self._spent_s = dict.fromkeys(work.configs, 0.0)
         self._is_paused = False
         self._is_stopping = False
         self._resumes = 0
@@ -196,13 +214,11 @@ class JobManager(P2PMixinBase):
                 await self._rest(slot)
                 continue
             try:
-                await self._run_worker(slot)
-            except WorkerRubbish as rubbish:
+                await self._take_turn(slot)
+            except ChildRubbish as rubbish:
                 slot.trouble = f"its worker was stopped, for it wrote rubbish: {rubbish}"
                 self.log.error("%s: %s", slot.id, slot.trouble)
                 await self._give_up(slot)
-            except (WorkerEnded, OSError) as ending:
-                await self._back_off(slot, str(ending))
 
     async def _rest(self, slot: _Slot) -> None:
         slot.state = JobState.PAUSED
@@ -229,30 +245,33 @@ class JobManager(P2PMixinBase):
             await self._changed.wait()
         slot.state = JobState.IDLE
 
-    async def _run_worker(self, slot: _Slot) -> None:
-        assignment = self._work.next_assignment()
-        worker = await self._start_worker(self._command(assignment), self._environment)
-        slot.config, slot.pid, slot.state = assignment.config, worker.pid, JobState.PLAYING
-        failure: WorkerEnded | WorkerRubbish | None = None
+    async def _take_turn(self, slot: _Slot) -> None:
+        assignment = await self._work.begin_turn()
+        slot.config, slot.began_s = assignment.config, self.runtime.clock.monotonic_s()
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(worker.drain_stderr)
-                try:
-                    await self._play(slot, worker)
-                except (WorkerEnded, WorkerRubbish) as error:
-                    failure = error
-                nursery.cancel_scope.cancel()
+            await self._run_worker(slot, assignment)
+        except (ChildEnded, OSError) as ending:
+            await self._back_off(slot, str(ending))
         finally:
-            slot.state, slot.pid = JobState.IDLE, None
-            await worker.stop()
-        if failure is not None:
-            raise failure
+            spent_s = self.runtime.clock.monotonic_s() - slot.began_s
+            slot.began_s = None
+            self._spent_s[slot.config] += spent_s
+            self._work.end_turn(slot.config, spent_s)
 
-    async def _play(self, slot: _Slot, worker: StartedWorker) -> None:
-        for _ in range(games_per_worker):
+    async def _run_worker(self, slot: _Slot, assignment: Assigned) -> None:
+        worker = await self._start_worker(self._command(assignment), self._environment)
+        slot.pid, slot.state = worker.pid, JobState.PLAYING
+        try:
+            await attend(worker, functools.partial(self._play, slot, worker, assignment.turn_s))
+        finally:
+            slot.pid, slot.state = None, JobState.IDLE
+
+    async def _play(self, slot: _Slot, worker: StartedWorker, turn_s: float) -> None:
+        until_s = self.runtime.clock.monotonic_s() + turn_s
+        while True:
             record = await worker.play(await self._work.next_seed())
             await self._keep(slot, record)
-            if self._is_paused:
+            if self._is_paused or self.runtime.clock.monotonic_s() >= until_s:
                 break
         await worker.finish()
 
@@ -261,21 +280,22 @@ class JobManager(P2PMixinBase):
             record = parse_record(data)
             self._check(record)
         except RecordRefused as error:
-            raise WorkerRubbish(str(error)) from None
+            raise ChildRubbish(str(error)) from None
         if (record.config, record.producer) != (slot.config, self.runtime.node):
-            raise WorkerRubbish(
+            raise ChildRubbish(
                 f"a record of {record.config} by {record.producer.hex()}, "
                 f"not of {slot.config} by this node"
             )
         done = await self.ingest([data])
         if not done.stored:
-            raise WorkerRubbish("a game that was here already")
+            raise ChildRubbish("a game that was here already")
         slot.games += 1
+        self._games[slot.config] += 1
         slot.crashes_in_a_row = 0
         slot.trouble = ""
 
     def status(self) -> Mapping[str, object]:
-        """Return `{"jobs": [{"id", "kind", "config", "pid", "games", "state"}], "paused"}`."""
+        """Return `{"jobs", "paused", "selfplay"}`, as `docs/status.md` has them."""
         return {
             "jobs": [
                 {
@@ -289,7 +309,22 @@ class JobManager(P2PMixinBase):
                 for slot in self._slots
             ],
             "paused": self._is_paused,
+            "selfplay": {
+                "by_config": {
+                    config: {"games": games, "spent_s": round(self._spent_on_s(config), 1)}
+                    for config, games in self._games.items()
+                }
+            },
         }
+
+    def _spent_on_s(self, config: str) -> float:
+        """Return what a config has cost since the start, turns under way included."""
+        now_s = self.runtime.clock.monotonic_s()
+        return self._spent_s[config] + sum(
+            now_s - slot.began_s
+            for slot in self._slots
+            if slot.began_s is not None and slot.config == config
+        )
 
     def health(self) -> Iterable[str]:
         """Name the slots in trouble."""

@@ -1,6 +1,7 @@
 """`status`: how this node and its mesh are doing, in a table or as JSON."""
 
 import argparse
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,6 +14,15 @@ from ringrift.commands.drawing import draw, duration, plain, table
 from ringrift.commands.members import member_table
 from ringrift.exits import Exit
 from ringrift.printable import counted
+
+_player_counts = (2, 3, 4)
+_replay_counts = (
+    ("good", "good"),
+    ("bad", "bad"),
+    ("unknown", "of other versions"),
+    ("not_replayed", "not replayed"),
+    ("waiting", "waiting"),
+)
 
 
 def status(options: argparse.Namespace) -> int:
@@ -47,8 +57,12 @@ def summary(found: dict[str, Any]) -> Group:
             f"  version {node['version']}  listening on {node['listen']}",
         ),
         _games_line(games),
-        _traffic_line(found["traffic"]["sync"]),
     ]
+    if found["jobs"]:
+        drawn.append(_selfplay_line(found["selfplay"]["by_config"]))
+    drawn.append(_traffic_line(found["traffic"]["sync"]))
+    if any(found["replays"][field] for field, _ in _replay_counts):
+        drawn.append(_replays_line(found["replays"]))
     if found["paused"]:
         drawn.append(Text("paused: no further game is started on this box", style="yellow"))
     return Group(*drawn)
@@ -61,6 +75,8 @@ def tables(found: dict[str, Any]) -> Group:
         member_table(found["node"]["id"], found["mesh"]["members"]),
         "",
     ]
+    if held := found["records"]["games"]["by_config"]:
+        drawn += [_games_table(held, found["selfplay"]["by_config"]), ""]
     if found["jobs"]:
         drawn += [_jobs(found["jobs"]), ""]
     return Group(*drawn)
@@ -77,9 +93,39 @@ def _games_line(games: dict[str, Any]) -> Text:
     line = Text.assemble((count, "bold"), f" {noun} held here, ")
     if games["safe"] is None:
         return line.append("how many are safe is not yet known")
-    line.append(f"{games['safe']:,} of them safe on other boxes too")
-    by_config = ", ".join(f"{config} {count:,}" for config, count in games["by_config"].items())
-    return line.append(plain(f"  ({by_config})" if by_config else ""))
+    return line.append(f"{games['safe']:,} of them safe on other boxes too")
+
+
+def _selfplay_line(by_config: Mapping[str, Mapping[str, Any]]) -> Text:
+    """Tell what has been played here, and whether the configs' shares of it are alike."""
+    games = sum(each["games"] for each in by_config.values())
+    spent_s = [each["spent_s"] for each in by_config.values()]
+    return Text(
+        f"self-play: {counted(games, 'game')}; time of each of "
+        f"{counted(len(by_config), 'config')}: {duration(min(spent_s))} to {duration(max(spent_s))}"
+    )
+
+
+def _replays_line(replays: Mapping[str, Any]) -> Text:
+    """Tell what replaying some of the others' games has shown."""
+    told = ", ".join(
+        f"{replays[field]:,} {name}"
+        for field, name in _replay_counts
+        if replays[field] or field in ("good", "bad")
+    )
+    style = "yellow" if replays["bad"] else "dim"
+    return Text(f"replays of {100 * replays['share']:.4g} % of others' games: {told}", style)
+
+
+def _games_table(held: Mapping[str, int], known: Iterable[str]) -> Table:
+    """Draw how many games are held: a row for each board, a column for each number of players."""
+    drawn = table(("GAMES HELD", *(f"{count} PLAYERS" for count in _player_counts)))
+    for board in dict.fromkeys(config.rpartition("_")[0] for config in known):
+        counts = [held.get(f"{board}_{count}p", 0) for count in _player_counts]
+        drawn.add_row(plain(board), *(f"{count:,}" if count else "-" for count in counts))
+    if others := sum(held.values()) - sum(held.get(config, 0) for config in known):
+        drawn.add_row("others", f"{others:,}")
+    return drawn
 
 
 def _traffic_line(sync: dict[str, Any]) -> Text:

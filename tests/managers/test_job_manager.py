@@ -11,7 +11,7 @@ import trio
 
 from managers.job_manager import Assigned, JobManager
 from managers.loop_manager import LoopManager
-from managers.selfplay_scheduler import Assignment, SelfplayScheduler
+from managers.selfplay_scheduler import SelfplayScheduler
 from mixins.base import P2PMixinBase
 from mixins.clock import SystemClock
 from mixins.runtime import Runtime
@@ -73,7 +73,7 @@ async def shop(
 
     with rig(folder, clock=SystemClock()) as runtime:
         work = SelfplayScheduler(
-            runtime, seed_key=b"", assignments=[Assignment("square8_2p", ("random", "random"))]
+            runtime, seed_key=b"", lineups={"square8_2p": [("random", "random")]}
         )
         jobs = JobManager(
             runtime,

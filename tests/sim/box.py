@@ -25,7 +25,7 @@ from tests.sim.evidence import held, noted
 from tests.sim.identities import credentials
 from tests.sim.promises import promises
 from tests.sim.trace import Trace
-from tests.sim.workers import Table, command
+from tests.sim.workers import SimulatedReplayer, Table, command
 from transports.base import Address, Handler, Incoming
 from transports.memory import MemoryNetwork
 
@@ -34,6 +34,9 @@ ArgumentsT = TypeVarTuple("ArgumentsT")
 
 thread_s_max = 0.01
 """How long what goes to a thread takes at most."""
+
+replay_share = 0.1
+"""How many of the games of others an agent replays: more than it would, in so short a life."""
 
 patience_s = 5.0
 """How long to wait for an ordered game to be played and committed."""
@@ -138,9 +141,15 @@ class Box:
             log,
             process.serve_local,
             process.table.start_worker,
+            SimulatedReplayer.start,
         )
         settings = AgentSettings(
-            Home(self._folder, self._folder), self.name, tuple(seeds), workers=1, worker=command
+            Home(self._folder, self._folder),
+            self.name,
+            tuple(seeds),
+            workers=1,
+            worker=command,
+            replay_share=replay_share,
         )
         with process.scope:
             try:

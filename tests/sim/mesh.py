@@ -275,7 +275,10 @@ class Mesh:
         refused = {game for game in everything if box.refuses(game, self._origins.producer(game))}
         self.tally["refused games"] += len(refused)
         games = self.world.games(name)
-        counted = self.world.status(name)["records"]["games"]
+        status = self.world.status(name)
+        counted, replays = status["records"]["games"], status["replays"]
+        self.tally["replays"] += replays["good"]
+        assert not replays["bad"], f"{name} has replayed a game that was wrong: {replays}"
         assert set(games) == everything - refused, f"{name} holds other games than it should"
         assert len(games) == len(set(games)) == counted["stored"], f"{name} counts twice"
         assert sum(counted["by_config"].values()) == counted["stored"]

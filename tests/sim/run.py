@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections.abc import Mapping
 
 from tests.sim.mesh import Mesh
 
@@ -13,6 +14,8 @@ class Result:
     trace: list[str]
     failure: str
     """What was wrong; empty if nothing was."""
+    tally: Mapping[str, int]
+    """What has happened, and how often."""
 
 
 def random_run(seed: int, nodes: int, steps: int) -> Result:
@@ -24,10 +27,10 @@ def random_run(seed: int, nodes: int, steps: int) -> Result:
             _step(mesh, rng)
         mesh.settle()
     except AssertionError as error:
-        return Result(mesh.world.trace.lines, str(error))
+        return Result(mesh.world.trace.lines, str(error), mesh.tally)
     finally:
         mesh.close()
-    return Result(mesh.world.trace.lines, "")
+    return Result(mesh.world.trace.lines, "", mesh.tally)
 
 
 def _step(mesh: Mesh, rng: random.Random) -> None:

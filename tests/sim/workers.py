@@ -1,4 +1,4 @@
-"""Workers that play when the simulation tells them to, in no time."""
+"""Workers that play when the simulation tells them to, in no time; and what replays their games."""
 
 import dataclasses
 import functools
@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
+from managers.replay_checker import Judgement
 from mixins.clock import Clock
 from p2p.envelope import RecordId, record_id
 from p2p.identity.ids import NodeId
 from ringrift.game_record import Game, encode_game
+from ringrift.replaying import verdict
 from ringrift.rules import Config
 from ringrift.selfplay import play
 
@@ -59,7 +61,8 @@ class Table:
         time_ms = self._clock.wall_ms() + worker.time_offset_ms
         data = encode_game(
             dataclasses.replace(
-                _a_game(worker.config, worker.players),
+                _a_game(worker.config),
+                players=worker.players,
                 seed=bytes.fromhex(seed),
                 time_ms=time_ms,
                 producer=worker.producer,
@@ -95,6 +98,27 @@ class _SimulatedWorker:
 
 
 @functools.cache
-def _a_game(config: Config, players: tuple[str, ...]) -> Game:
+def _a_game(config: Config) -> Game:
     """Play one real game, to stand for all: a record is told from others by envelope and seed."""
-    return play(config, players, b"\0", 0, NodeId(bytes(16)))
+    return play(config, ("random",) * config.players, b"\0", 0, NodeId(bytes(16)))
+
+
+class SimulatedReplayer:
+    """See `managers.replay_checker.Replayer`: it replays inline, with the real judge."""
+
+    @classmethod
+    async def start(
+        cls, words: Sequence[str], environment: Mapping[str, str]
+    ) -> "SimulatedReplayer":
+        """Start in no time."""
+        return cls()
+
+    async def drain_stderr(self) -> None:
+        """Say nothing."""
+
+    async def judge(self, record: bytes) -> Judgement:
+        """Judge at once."""
+        return Judgement.parse(verdict(record).encode())
+
+    async def stop(self) -> None:
+        """End at once."""
