@@ -2,11 +2,13 @@
 
 import http
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
 from managers.job_manager import JobManager
 from managers.sync_planner import SyncPlanner
 from mixins.runtime import Runtime
+from p2p.envelope import RecordId, segment_of
+from ringrift.lookup import find
 from ringrift.report import Reporter
 from ringrift.rules import Config
 from ringrift.syncing import Syncing
@@ -30,6 +32,7 @@ class LocalApi:
             ("GET", "/v1/events"): self._events,
             ("GET", "/v1/games"): self._games,
             ("GET", "/v1/games/ids"): self._ids,
+            ("GET", "/v1/games/record"): self._record,
             ("POST", "/v1/pause"): self._pause,
             ("POST", "/v1/resume"): self._resume,
             ("POST", "/v1/sync"): self._sync,
@@ -70,6 +73,26 @@ class LocalApi:
 
         return Reply(body=lines(), content_type="text/plain")
 
+    async def _record(self, request: Incoming) -> Reply:
+        """Send the one game whose id begins as asked, in the bytes that the id is the hash of."""
+        wanted = request.query.get("id", "").lower()
+        try:
+            found = await self._store.read(lambda store: find(store, wanted))
+        except ValueError as error:
+            raise _BadRequest(str(error)) from None
+        kinds = {id_: segment_of(body).kind for id_, body in found.bodies.items()}
+        games = [id_ for id_, kind in kinds.items() if kind == "game"]
+        if found.more or len(games) > 1:
+            raise _BadRequest(_ambiguous(wanted, kinds, more=found.more))
+        if not kinds:
+            reason = f"no game held here has an id that begins with {wanted}"
+            return _refusal(http.HTTPStatus.NOT_FOUND, reason)
+        if not games:
+            id_, kind = next(iter(kinds.items()))
+            reason = f"{id_.hex()} is no game but a record of the kind {kind}"
+            return _refusal(http.HTTPStatus.NOT_FOUND, reason)
+        return Reply(body=found.bodies[games[0]], content_type="application/octet-stream")
+
     async def _pause(self, _request: Incoming) -> Reply:
         await self._jobs.pause()
         return _json({"paused": True})
@@ -100,6 +123,14 @@ def _config(request: Incoming) -> str | None:
         except ValueError as error:
             raise _BadRequest(str(error)) from None
     return name
+
+
+def _ambiguous(wanted: str, ids: Collection[RecordId], *, more: bool) -> str:
+    names = ", ".join(sorted(id_.hex()[: max(12, len(wanted) + 4)] for id_ in ids))
+    return (
+        f"{wanted} is how {'more than ' if more else ''}{len(ids)} ids begin: "
+        f"{names}{' and others' if more else ''}; give more digits"
+    )
 
 
 def _json(value: object) -> Reply:

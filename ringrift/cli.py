@@ -58,17 +58,25 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _verb(name: str, summary: str, example: str) -> _Parser:
-    parser = _Parser(
-        prog=f"ringrift-agent {name}",
-        description=summary,
-        epilog=f"example:\n  $ {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    return _with_home(_Parser(**_words(name, summary, example)), default=None)
+
+
+def _words(name: str, summary: str, example: str) -> dict[str, Any]:
+    return {
+        "prog": f"ringrift-agent {name}",
+        "description": summary,
+        "epilog": f"example:\n  $ {example}",
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+
+
+def _with_home(parser: _Parser, default: str | None) -> _Parser:
     parser.add_argument(
         "--home",
         metavar="DIR",
         type=_text,
+        default=default,
         help="everything of one agent is in this folder (RINGRIFT_HOME)",
     )
     return parser
@@ -193,13 +201,66 @@ def _status() -> _Parser:
 
 def _games() -> _Parser:
     parser = _with_json(
-        _verb("games", "Show the games held here, by config.", "ringrift-agent games --ids")
+        _verb(
+            "games",
+            "Show the games held here, by config; or one of them, on its board.",
+            "ringrift-agent games --ids\n  $ ringrift-agent games show 3f9a",
+        )
     )
     parser.add_argument(
         "--config", metavar="CONFIG", type=_text, help="only this config, such as square8_2p"
     )
     parser.add_argument("--ids", action="store_true", help="print the games' ids, one a line")
+    about_one = parser.add_subparsers(dest="action", title="about one game", metavar="show|export")
+    _show_game(about_one.add_parser)
+    _export_game(about_one.add_parser)
     return parser
+
+
+def _show_game(add: Callable[..., _Parser]) -> None:
+    parser = _with_game(
+        add,
+        "show",
+        "Show a game on its board. On a terminal the arrow keys step through it, beginning with\n"
+        "its last position; elsewhere one position is printed as text.\n"
+        "Ends with status 1 if the game does not replay; it is shown as far as it does.",
+        "ringrift-agent games show 3f9a --move 12",
+    )
+    parser.add_argument(
+        "--move", metavar="N", type=_move_number, help="the position after N moves (default: all)"
+    )
+
+
+def _export_game(add: Callable[..., _Parser]) -> None:
+    parser = _with_game(
+        add,
+        "export",
+        "Write a game as JSON.\n"
+        "Ends with status 1 if the game does not replay; it is written as far as it does.",
+        "ringrift-agent games export 3f9a --output game.json",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", type=_text, help="write it to this file (default: stdout)"
+    )
+
+
+def _with_game(add: Callable[..., _Parser], name: str, summary: str, example: str) -> _Parser:
+    parser = add(name, help=summary.partition(".")[0], **_words(f"games {name}", summary, example))
+    parser.add_argument("game", metavar="ID", type=_game_id, help="the game's id, or how it begins")
+    # Without a default of its own, or it would undo a --home that stands before the action.
+    return _with_home(parser, default=argparse.SUPPRESS)
+
+
+def _game_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Fa-f]{1,64}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 to 64 digits of 0-9 and a-f")
+    return text.lower()
+
+
+def _move_number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 99999")
+    return int(text)
 
 
 def _sync() -> _Parser:

@@ -43,6 +43,10 @@ def report(uptime_s: float, stored: int, **changes: object) -> dict[str, Any]:
                 "pushed", "given", "taken"), 0,
             ),
         },
+        "selfplay": {"by_config": {"square8_2p": {"games": 1, "spent_s": 1.0}}},
+        "replays": {
+            "share": 0.02, "good": 0, "bad": 0, "unknown": 0, "not_replayed": 0, "waiting": 0,
+        },
         "paused": False,
         "jobs": [
             {"id": f"job-{n}", "state": "playing", "config": None, "games": n, "pid": n}
@@ -204,19 +208,19 @@ def picture(found: dict[str, Any], *, height: int, width: int = 80) -> list[str]
 
 
 def test_a_picture_that_fits_is_whole() -> None:
-    whole = picture(report(1, 5), height=21)
-    assert len(whole) == 21
+    whole = picture(report(1, 5), height=22)
+    assert len(whole) == 22
     assert whole[-1] == "healthy"
     assert not any("window" in line for line in whole)
-    lower = picture(report(1, 5), height=20)
-    assert len(lower) == 20
+    lower = picture(report(1, 5), height=21)
+    assert len(lower) == 21
     assert lower[-2] == "2 lines more than the window has room for"
 
 
 def test_in_a_low_window_tables_give_way_to_problems() -> None:
     found = report(1, 5, problems=["the disk is full", "x" * 200])
-    drawn = picture(found, height=12)
-    assert len(drawn) == 12
+    drawn = picture(found, height=13)
+    assert len(drawn) == 13
     assert drawn[-5] == "problem  the disk is full"
     assert drawn[-6] == "14 lines more than the window has room for"
     narrow = picture(found, height=10, width=20)

@@ -73,6 +73,7 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     parser = parsers().get(verb)
     if parser is None:
         return
+    parser = _of_action(parser, before)
     actions = _by_option(parser)
     name, sign, _ = typed.partition("=")
     wanted = actions.get(name if sign else before[-1] if before else "")
@@ -86,6 +87,15 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield from ((name, _meaning(each.description)) for name, each in parsers().items())
     else:
         yield from _positionals(parser, before)
+
+
+def _of_action(parser: argparse.ArgumentParser, before: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of what is to be done, such as `show` of `games`, if the words tell."""
+    for action in _actions(parser):
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - it has no public name
+            named = [word for word in before if word in action.choices]
+            return next((action.choices[word] for word in named), parser)
+    return parser
 
 
 def _by_option(parser: argparse.ArgumentParser) -> Mapping[str, argparse.Action]:
@@ -124,7 +134,14 @@ def _positionals(
         if not action.option_strings and action.choices is not None:
             choices = [str(choice) for choice in action.choices]
             if not set(choices) & set(before):
-                yield from ((choice, "") for choice in choices)
+                yield from ((choice, _meaning_of(action, choice)) for choice in choices)
+
+
+def _meaning_of(action: argparse.Action, choice: str) -> str:
+    """Return what one of the words that an action takes stands for, if that has a parser."""
+    if isinstance(action.choices, Mapping):
+        return _meaning(action.choices[choice].description)
+    return ""
 
 
 def _meaning(help_: str | None) -> str:

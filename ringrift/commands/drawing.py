@@ -11,7 +11,7 @@ from ringrift.printable import printable
 
 _units = (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1))
 
-_width_piped = 10_000
+width_piped = 10_000
 """For a program that reads the lines, nothing is folded or cut."""
 
 
@@ -26,7 +26,7 @@ def draw(drawn: RenderableType) -> None:
 
 def lines(drawn: RenderableType) -> Iterator[str]:
     """Yield the lines for a pipe or a file, without the spaces that fill a table's last column."""
-    console = Console(highlight=False, width=_width_piped)
+    console = Console(highlight=False, width=width_piped)
     with console.capture() as captured:
         console.print(drawn)
     for line in captured.get().removesuffix("\n").split("\n"):

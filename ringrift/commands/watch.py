@@ -5,15 +5,13 @@ import collections
 import datetime
 import functools
 import json
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import trio
 import trio.to_thread
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.live import Live
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -21,6 +19,7 @@ from rich.text import Text
 from ringrift import client
 from ringrift.commands.common import home_of
 from ringrift.commands.drawing import ago, duration, lines
+from ringrift.commands.screen import Screen
 from ringrift.commands.status import summary, tables, verdict, whole
 from ringrift.exits import Exit
 from ringrift.printable import counted, printable
@@ -37,7 +36,6 @@ _window_s = 60.0
 _tick_s = 1.0
 _dim = Style(dim=True)
 _not_known = Text("not known: the agent does not answer", "yellow")
-_signals = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGWINCH)
 
 
 class Seen:
@@ -120,35 +118,20 @@ class Watch:
 
     async def draw_on(self, console: Console) -> None:
         """Draw in place until Ctrl-C, and leave the last picture behind."""
-        with (
-            trio.open_signal_receiver(*_signals) as signals,
-            Live(
-                _Picture(self.seen, 0.0), console=console, screen=True, auto_refresh=False
-            ) as live,
-        ):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.print_on, functools.partial(_draw, live))
-                nursery.start_soon(self._grow_older, functools.partial(_draw, live))
-                await self._until_ended(signals, live)
-                nursery.cancel_scope.cancel()
+        screen = Screen(console, lambda: _Picture(self.seen, trio.current_time()))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.print_on, lambda _seen, _now_s: screen.draw())
+            nursery.start_soon(self._grow_older, screen.draw)
+            await screen.until_ended()
+            nursery.cancel_scope.cancel()
         console.print(_Picture(self.seen, trio.current_time(), cut=False))
 
-    async def _until_ended(self, signals: AsyncIterator[int], live: Live) -> None:
-        async for each in signals:
-            if each == signal.SIGTSTP:
-                live.stop()  # the shell gets its own screen meanwhile
-                signal.raise_signal(signal.SIGSTOP)
-                live.start()
-            elif each != signal.SIGWINCH:
-                return
-            _draw(live, self.seen, trio.current_time())
-
-    async def _grow_older(self, show_one: Callable[[Seen, float], None]) -> None:
+    async def _grow_older(self, draw: Callable[[], None]) -> None:
         """Show what is seen while no answer comes."""
         while True:
             await trio.sleep(_tick_s)
             if self.seen.trouble(trio.current_time()):
-                show_one(self.seen, trio.current_time())
+                draw()
 
 
 def watch(options: argparse.Namespace) -> int:
@@ -189,10 +172,6 @@ def print_block(seen: Seen, now_s: float) -> None:
         sys.stdout.writelines(lines(whole(seen.found)))
         sys.stdout.write("\n")
     sys.stdout.flush()
-
-
-def _draw(live: Live, seen: Seen, now_s: float) -> None:
-    live.update(_Picture(seen, now_s), refresh=True)
 
 
 def _banner(seen: Seen, now_s: float) -> Text:

@@ -1,0 +1,209 @@
+"""A position as lines of text that a person reads at a glance, with colours and without.
+
+Every cell says by its form what it holds and by its sign whose it is; colours only repeat that:
+
+    ·        empty                          .
+    ○        a marker of player 1           a
+    ●5/2     a stack of 5 rings, cap 2      A5/2
+    ▒▒●▒▒    collapsed: territory           ##A##
+
+On the left as seen by a reader who has Unicode, on the right in ASCII. Rows are drawn from row 1
+down, those of hex boards staggered; a column's letter stands below its last cell, which on hex
+boards lies down and to the right.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from rich.text import Text
+
+from ringrift.rules import Move, MoveType, State
+from ringrift.rules.geometry import Board
+from ringrift.rules.moves import RecoveryMode
+from ringrift.rules.notation import cell_text
+from ringrift.rules.state import cap_height
+
+pitch_wide = 6
+"""Characters from one cell to the next in its row: one for a mark, and five for what it holds."""
+
+pitch_narrow = 4
+"""The same where there is little room: stacks are written without the stroke, as `●52`."""
+
+
+colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+"""By seat: blue, vermilion, green and purple of Okabe and Ito's palette (Color Universal Design,
+2008), which differ for colour-blind readers too, and show on black and on white grounds alike."""
+
+colours_of_16 = ("bright_blue", "yellow", "green", "magenta")
+"""The same where there are 16: the nearest to the blue and to the green would be one."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Signs:
+    """What things are drawn with. What tells owners apart is by seat, seat 1 first."""
+
+    stacks: str
+    markers: str
+    shade: str
+    empty: str
+    keys: str
+    """The names of the arrow keys: left, right, up, down, a blank between two."""
+    colours: tuple[str, ...] = colours
+
+
+unicode_signs = Signs(stacks="●▲■◆", markers="○△□◇", shade="▒", empty="·", keys="← → ↑ ↓")
+ascii_signs = Signs(stacks="ABCD", markers="abcd", shade="#", empty=".", keys="Left Right Up Down")
+
+
+def signs_for(encoding: str, environment: Mapping[str, str], color_system: str | None) -> Signs:
+    """Return what to draw with on a terminal of an encoding and of rich's `color_system`.
+
+    Unicode also takes a locale that has it, by the variables of the environment.
+    """
+    named = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    locale = next((name for name in named if name), encoding)
+    in_unicode = all(name.lower().replace("-", "").endswith("utf8") for name in (encoding, locale))
+    signs = unicode_signs if in_unicode else ascii_signs
+    few = color_system in ("standard", "windows")
+    return dataclasses.replace(signs, colours=colours_of_16) if few else signs
+
+
+inks = ("#ffffff", "#000000", "#000000", "#000000")
+"""What stacks are written in, on a ground of their owner's colour."""
+
+_steps = (MoveType.MOVE_STACK, MoveType.RECOVERY_SLIDE)
+_captures = (MoveType.OVERTAKING_CAPTURE, MoveType.CONTINUE_CAPTURE_SEGMENT)
+_eliminations = (MoveType.ELIMINATE_RINGS_FROM_STACK, MoveType.FORCED_ELIMINATION)
+
+departed, arrived, bereft, changed = "-", ">", "x", "*"
+"""The marks of a move: whence, whither, which stack lost rings, and what else it changed."""
+
+_mark_styles = dict.fromkeys((departed, arrived, bereft), "bold reverse") | {changed: "bold"}
+
+
+def marks(before: State, move: Move, after: State) -> dict[int, str]:
+    """Return the mark of each cell that a move had to do with."""
+    found = dict.fromkeys(_differing(before, after), changed)
+    if move.type in _steps + _captures:
+        found |= {move.origin: departed, move.to: arrived}
+    elif move.type is MoveType.PLACE_RING:
+        found[move.to] = arrived
+    elif move.type in _eliminations:
+        found[move.to] = bereft
+    pays = move.type is MoveType.RECOVERY_SLIDE and move.extra != RecoveryMode.LINE_PART
+    if pays or move.type in _captures:
+        found[move.target] = bereft
+    return found
+
+
+def _differing(before: State, after: State) -> Iterator[int]:
+    for cell in before.variant.board.cells:
+        if _content(before, cell) != _content(after, cell):
+            yield cell
+
+
+def _content(state: State, cell: int) -> tuple[bytes | None, int, int]:
+    """Return the rings, the marker's owner and the collapsed cell's owner."""
+    return (
+        state.stacks.get(cell),
+        _owner(state.markers, cell),
+        _owner(state.territory, cell),
+    )
+
+
+def _owner(masks: list[int], cell: int) -> int:
+    """Return the seat whose mask has the cell, 0 for none."""
+    return next((seat for seat, mask in enumerate(masks) if mask >> cell & 1), 0)
+
+
+def draw(
+    state: State, signs: Signs, pitch: int, marked: Mapping[int, str] | None = None
+) -> list[Text]:
+    """Return the lines of a position, `pitch` (even) characters from cell to cell.
+
+    `marked` are marks to put before cells.
+    """
+    frame = Frame(state.variant.board, pitch)
+    pieces: list[list[tuple[int, Text]]] = [[] for _ in range(frame.height)]
+    for (column, row), label in frame.labels():
+        pieces[row].append((column, Text(label, "dim")))
+    for cell in state.variant.board.cells:
+        column, row = frame.place(cell)
+        drawn = _draw_cell(state, cell, signs, pitch - 1, (marked or {}).get(cell, " "))
+        pieces[row].append((column, drawn))
+    return [_joined(row) for row in pieces]
+
+
+def _joined(pieces: list[tuple[int, Text]]) -> Text:
+    line = Text(no_wrap=True)
+    for column, piece in sorted(pieces, key=lambda pair: pair[0]):
+        line.append(" " * (column - len(line))).append_text(piece)
+    line.rstrip()
+    return line
+
+
+def _draw_cell(state: State, cell: int, signs: Signs, room: int, mark: str) -> Text:
+    """Draw a cell on `room` characters, and one more before them for a mark."""
+    word, style = _word(state, cell, signs, room)
+    left = (room - len(word)) // 2
+    drawn = Text(" " * left)
+    drawn.append(mark, _mark_styles.get(mark, "")).append(word, style)
+    return drawn.append(" " * (room - left - len(word)))
+
+
+def _word(state: State, cell: int, signs: Signs, room: int) -> tuple[str, str]:
+    """Return what a cell holds, in at most `room` characters, and its style."""
+    if cell in state.stacks:
+        rings = state.stacks[cell]
+        seat, height, cap = rings[0], len(rings), cap_height(rings)
+        sign = signs.stacks[seat - 1]
+        words = (f"{height}/{cap}", f"{height}/{_digit(cap)}", _digit(height) + _digit(cap))
+        word = next(sign + each for each in words if len(sign + each) <= room)
+        return word, f"bold {inks[seat - 1]} on {signs.colours[seat - 1]}"
+    if seat := _owner(state.markers, cell):
+        return signs.markers[seat - 1], f"bold {signs.colours[seat - 1]}"
+    if seat := _owner(state.territory, cell):
+        shade = signs.shade * (room // 2)
+        return f"{shade}{signs.stacks[seat - 1]}{shade}", signs.colours[seat - 1]
+    return signs.empty, "dim"
+
+
+def _digit(number: int) -> str:
+    return str(number) if number < 10 else "+"
+
+
+class Frame:
+    """Where a board's cells and labels are on a drawing: columns and rows of characters, from 0."""
+
+    def __init__(self, board: Board, pitch: int) -> None:
+        self._board = board
+        self._pitch = pitch
+        spots = [board.xy(cell) for cell in board.cells]  # ascending: the last of equals stays
+        self._row_starts = {y: x for x, y in reversed(spots)}
+        self._column_ends = dict(spots)
+        self._top = min(self._row_starts)
+        self._left = 0
+        self._left = min(column for (column, _), _ in self.labels())
+        self.height = len(self._row_starts) + 1
+
+    def place(self, cell: int) -> tuple[int, int]:
+        """Return the column and row at which a cell's `pitch` characters begin."""
+        return self._place(*self._board.xy(cell))
+
+    def _place(self, x: int, y: int) -> tuple[int, int]:
+        halves = 2 * x + (y if self._board.is_hex else 0)
+        return halves * self._pitch // 2 - self._left, y - self._top
+
+    def labels(self) -> Iterator[tuple[tuple[int, int], str]]:
+        """Yield each label and where it begins: a row's before its first cell, a column's below
+        its last."""
+        for y, x in self._row_starts.items():
+            label = self._name(x, y)[1:]
+            column, row = self._place(x, y)
+            yield (column - len(label), row), label
+        for x, y in self._column_ends.items():
+            column, row = self._place(x, y + 1)
+            yield (column + self._pitch // 2, row), self._name(x, y)[0]
+
+    def _name(self, x: int, y: int) -> str:
+        return cell_text(self._board, self._board.cell(x, y))

@@ -1,0 +1,81 @@
+"""Keys, and what each does to the view of a game."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+
+from ringrift.game_view.positions import Positions
+
+scroll_max = 200
+"""Characters by which a board can be pushed aside: more than any board is wide."""
+
+_sequence = re.compile(rb"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z]|(?=\x1b))|[^\x1b]")
+_unfinished = re.compile(rb"\x1b(?:\[[0-9;]{0,8}|O)?\Z")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at."""
+
+    number: int
+    """The position after that many moves."""
+    scroll: tuple[int, int] = (0, 0)
+    """Columns and rows of characters by which the board is pushed aside by hand."""
+
+
+class Keyboard:
+    """Cuts what a terminal sends into keys."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield each key, in the terminal's own words; one that is not complete yet waits."""
+        data = self._begun + data
+        self._begun = found.group() if (found := _unfinished.search(data)) else b""
+        yield from _sequence.findall(data.removesuffix(self._begun))
+
+
+def press(found: Positions, view: View, key: bytes) -> View | None:
+    """Return what is looked at once a key was pressed; None if it ends the showing."""
+    if key in _ending:
+        return None
+    if key in _pushing:
+        (x, y), (dx, dy) = view.scroll, _pushing[key]
+        bounded = (max(-scroll_max, min(scroll_max, value)) for value in (x + dx, y + dy))
+        return View(view.number, (next(bounded), next(bounded)))
+    go = _going.get(key)
+    return view if go is None else View(go(found, view.number))
+
+
+def _go_back(_: Positions, number: int) -> int:
+    return max(0, number - 1)
+
+
+def _go_on(found: Positions, number: int) -> int:
+    return min(found.last, number + 1)
+
+
+def _go_to_start(_found: Positions, _number: int) -> int:
+    return 0
+
+
+def _go_to_end(found: Positions, _number: int) -> int:
+    return found.last
+
+
+_ending = (b"q", b"Q", b"\x04")
+_pushing = {b"h": (-4, 0), b"l": (4, 0), b"k": (0, -2), b"j": (0, 2)}
+_going: dict[bytes, Callable[[Positions, int], int]] = {
+    key: go
+    for go, keys in (
+        (_go_back, (b"\x1b[D", b"\x1bOD")),
+        (_go_on, (b"\x1b[C", b"\x1bOC", b" ")),
+        (Positions.turn_before, (b"\x1b[A", b"\x1bOA", b"\x1b[5~")),
+        (Positions.turn_after, (b"\x1b[B", b"\x1bOB", b"\x1b[6~")),
+        (_go_to_start, (b"\x1b[H", b"\x1bOH", b"\x1b[1~", b"\x1b[7~")),
+        (_go_to_end, (b"\x1b[F", b"\x1bOF", b"\x1b[4~", b"\x1b[8~")),
+    )
+    for key in keys
+}
+"""The two ways in which terminals send an arrow, and the many for Home and End."""

@@ -1,0 +1,286 @@
+"""Drawings of positions: exact ones of the four boards, and what tells a reader whose is what."""
+
+import itertools
+
+import pytest
+from rich.color import Color, ColorSystem
+from rich.text import Text
+
+from ringrift.game_view.drawing import (
+    Signs,
+    ascii_signs,
+    colours,
+    colours_of_16,
+    draw,
+    inks,
+    marks,
+    pitch_narrow,
+    pitch_wide,
+    signs_for,
+    unicode_signs,
+)
+from ringrift.rules import Config, Move, MoveType, Phase, State, apply, initial_state
+from ringrift.rules.moves import RecoveryMode
+from ringrift.rules.notation import parse_cell
+from tests.rules.boards import move, position, square8_2p
+
+on_square8 = position(
+    """
+    .     a    b    c     d
+    A     B    C    D
+    1     22   3331 42222
+    1111111111
+    222222222222221
+    .
+    3333333331
+    """,
+    Config("square8", 4),
+)
+
+on_hex8 = position(
+    """
+        .  a  b  .  11
+       .  .  A  .  .  .
+      .  .  .  .  .  .  .
+     2  .  .  .  .  .  .  .
+    B  .  .  .  122 .  .  .  a
+     .  .  .  .  .  .  .  b
+      .  .  .  .  .  .  .
+       .  .  .  .  .  .
+        22 .  .  .  A
+    """,
+    Config("hex8", 2),
+)
+
+
+def lines(state: State, signs: Signs, pitch: int, marked: dict[int, str] | None = None) -> str:
+    return "\n".join(line.plain for line in draw(state, signs, pitch, marked))
+
+
+def test_a_square_board_drawn_wide() -> None:
+    assert lines(on_square8, unicode_signs, pitch_wide) == (
+        "1   ·     ○     △     □     ◇     ·     ·     ·\n"
+        "2 ▒▒●▒▒ ▒▒▲▒▒ ▒▒■▒▒ ▒▒◆▒▒   ·     ·     ·     ·\n"
+        "3 ●1/1  ▲2/2  ■4/3  ◆5/1    ·     ·     ·     ·\n"
+        "4 ●10/+   ·     ·     ·     ·     ·     ·     ·\n"
+        "5 ▲15/+   ·     ·     ·     ·     ·     ·     ·\n"
+        "6   ·     ·     ·     ·     ·     ·     ·     ·\n"
+        "7 ■10/9   ·     ·     ·     ·     ·     ·     ·\n"
+        "8   ·     ·     ·     ·     ·     ·     ·     ·\n"
+        "    a     b     c     d     e     f     g     h"
+    )
+
+
+def test_a_square_board_drawn_narrow_in_ascii() -> None:
+    assert lines(on_square8, ascii_signs, pitch_narrow) == (
+        "1  .   a   b   c   d   .   .   .\n"
+        "2 #A# #B# #C# #D#  .   .   .   .\n"
+        "3 A11 B22 C43 D51  .   .   .   .\n"
+        "4 A++  .   .   .   .   .   .   .\n"
+        "5 B++  .   .   .   .   .   .   .\n"
+        "6  .   .   .   .   .   .   .   .\n"
+        "7 C+9  .   .   .   .   .   .   .\n"
+        "8  .   .   .   .   .   .   .   .\n"
+        "   a   b   c   d   e   f   g   h"
+    )
+
+
+def test_a_hexagon_drawn_wide() -> None:
+    assert lines(on_hex8, unicode_signs, pitch_wide) == (
+        "            1   ·     ○     △     ·   ●2/2\n"
+        "         2   ·     ·   ▒▒●▒▒   ·     ·     ·\n"
+        "      3   ·     ·     ·     ·     ·     ·     ·\n"
+        "   4 ▲1/1    ·     ·     ·     ·     ·     ·     ·\n"
+        "5 ▒▒▲▒▒   ·     ·     ·   ●3/1    ·     ·     ·     ○\n"
+        "   6   ·     ·     ·     ·     ·     ·     ·     △     i\n"
+        "      7   ·     ·     ·     ·     ·     ·     ·     h\n"
+        "         8   ·     ·     ·     ·     ·     ·     g\n"
+        "            9 ▲2/2    ·     ·     ·   ▒▒●▒▒   f\n"
+        "                   a     b     c     d     e"
+    )
+
+
+def test_a_hexagon_drawn_narrow_in_ascii() -> None:
+    assert lines(on_hex8, ascii_signs, pitch_narrow) == (
+        "        1  .   a   b   .  A22\n"
+        "      2  .   .  #A#  .   .   .\n"
+        "    3  .   .   .   .   .   .   .\n"
+        "  4 B11  .   .   .   .   .   .   .\n"
+        "5 #B#  .   .   .  A31  .   .   .   a\n"
+        "  6  .   .   .   .   .   .   .   b   i\n"
+        "    7  .   .   .   .   .   .   .   h\n"
+        "      8  .   .   .   .   .   .   g\n"
+        "        9 B22  .   .   .  #A#  f\n"
+        "             a   b   c   d   e"
+    )
+
+
+def test_the_large_square_board_fits_80_columns() -> None:
+    drawn = lines(position("11 . a", Config("square19", 2)), ascii_signs, pitch_narrow).split("\n")
+    rows = [f"{row:>2}  {'   '.join('.' * 19)}" for row in range(1, 20)]
+    rows[0] = f" 1 A22  .   a   {'   '.join('.' * 16)}"
+    letters = "   ".join("abcdefghijklmnopqrs")
+    assert drawn == [*rows, f"    {letters}"]
+    assert max(map(len, drawn)) <= 80
+
+
+def test_the_large_hexagon() -> None:
+    drawn = lines(initial_state(Config("hexagonal", 2)), ascii_signs, pitch_narrow).split("\n")
+    letters = "nopqrstuvwxy"
+    rows = []
+    for row in range(1, 26):
+        indent = 2 * abs(13 - row)
+        cells = "   ".join("." * (25 - abs(13 - row)))
+        letter = "" if row <= 13 else f"   {letters[25 - row]}"
+        rows.append(f"{'':{indent}}{row:>2}  {cells}{letter}")
+    assert drawn == [*rows, f"{'':30}{'   '.join('abcdefghijklm')}"]
+
+
+def test_nothing_but_ascii_is_drawn_with_the_signs_of_ascii() -> None:
+    assert lines(on_square8, ascii_signs, pitch_wide).isascii()
+
+
+@pytest.mark.parametrize("signs", [unicode_signs, ascii_signs])
+def test_whose_a_cell_is_shows_without_colours(signs: Signs) -> None:
+    for row in ("a b c d", "A B C D", "1 2 3 4"):
+        words = lines(position(row, Config("square8", 4)), signs, pitch_wide).split()[1:5]
+        assert len(set(words)) == 4
+    drawn = lines(position("1 a A .", square8_2p), signs, pitch_wide).split()[1:5]
+    assert len(set(drawn)) == 4
+
+
+def numbers_of(palette: tuple[str, ...], system: ColorSystem) -> set[int | None]:
+    return {Color.parse(colour).downgrade(system).number for colour in palette}
+
+
+def test_owners_have_four_colours_on_every_terminal_that_has_any() -> None:
+    assert len(numbers_of(colours, ColorSystem.EIGHT_BIT)) == 4
+    assert len(numbers_of(colours_of_16, ColorSystem.STANDARD)) == 4
+
+
+def brightness(colour: str) -> float:
+    """Return the relative luminance of WCAG 2."""
+    shares = [part / 255 for part in Color.parse(colour).get_truecolor()]
+    linear = [s / 12.92 if s <= 0.03928 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((brightness(one), brightness(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_colours_show_on_black_and_white_grounds_and_ink_on_colours() -> None:
+    for colour, ink in zip(colours, inks, strict=True):
+        assert min(contrast(colour, "#000000"), contrast(colour, "#ffffff")) >= 3  # WCAG 1.4.11
+        assert contrast(colour, ink) >= 4.5  # WCAG 1.4.3
+
+
+def style_at(line: Text, place: int) -> str:
+    return " ".join(str(span.style) for span in line.spans if span.start <= place < span.end)
+
+
+def test_each_form_has_its_owners_colour() -> None:
+    for seat, (marker, collapsed, stack) in enumerate(zip("abcd", "ABCD", "1234", strict=True)):
+        (line, *_) = draw(
+            position(f"{marker} {collapsed} {stack}", Config("square8", 4)), ascii_signs, pitch_wide
+        )
+        assert style_at(line, 4) == f"bold {colours[seat]}"
+        assert style_at(line, 8) == colours[seat]
+        assert style_at(line, 14) == f"bold {inks[seat]} on {colours[seat]}"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "variables", "signs"),
+    [
+        ("utf-8", {"LANG": "en_GB.UTF-8"}, unicode_signs),
+        ("utf-8", {"LANG": "C", "LC_CTYPE": "C.utf8"}, unicode_signs),
+        ("utf-8", {"LC_ALL": "", "LANG": "C.UTF-8"}, unicode_signs),
+        ("utf-8", {}, unicode_signs),
+        ("utf-8", {"LC_ALL": "C", "LANG": "C.UTF-8"}, ascii_signs),
+        ("iso8859-1", {"LANG": "C.UTF-8"}, ascii_signs),
+        ("ascii", {}, ascii_signs),
+    ],
+)
+def test_unicode_is_for_encodings_and_locales_that_have_it(
+    encoding: str, variables: dict[str, str], signs: Signs
+) -> None:
+    assert signs_for(encoding, variables, "truecolor") == signs
+    assert signs_for(encoding, variables, "256").colours == colours
+    assert signs_for(encoding, variables, "standard").colours == colours_of_16
+    assert signs_for(encoding, variables, None) == signs
+
+
+# Marks
+
+
+def marked(state: State, played: Move) -> dict[str, str]:
+    """Return the marks of a move by the names of cells."""
+    found = marks(state, played, apply(state, played))
+    board = state.variant.board
+    names = {parse_cell(board, f"{c}{r}"): f"{c}{r}" for c in "abcdefgh" for r in range(1, 9)}
+    return {names[cell]: mark for cell, mark in sorted(found.items())}
+
+
+def test_a_placement_marks_its_cell() -> None:
+    state = position("1 . 2", phase=Phase.RING_PLACEMENT, hand=(3, 3))
+    assert marked(state, move(state, MoveType.PLACE_RING, (5, 5), extra=1)) == {"f6": ">"}
+
+
+def test_a_step_marks_both_ends_and_what_it_crossed() -> None:
+    state = position("111 b a . .\n. .")
+    step = move(state, MoveType.MOVE_STACK, (3, 0), start=(0, 0))
+    assert marked(state, step) == {"a1": "-", "b1": "*", "c1": "*", "d1": ">"}
+
+
+def test_a_capture_marks_the_stack_that_lost_a_ring() -> None:
+    state = position("11 2 . .")
+    capture = move(state, MoveType.OVERTAKING_CAPTURE, (2, 0), start=(0, 0), target=(1, 0))
+    assert marked(state, capture) == {"a1": "-", "b1": "x", "c1": ">"}
+
+
+def test_an_elimination_marks_the_stack_that_pays() -> None:
+    state = position("11 2", phase=Phase.FORCED_ELIMINATION, hand=(1, 1))
+    assert marked(state, move(state, MoveType.FORCED_ELIMINATION, (0, 0))) == {"a1": "x"}
+
+
+def test_a_line_marks_all_that_collapses() -> None:
+    state = position("a a a a . 1 2", phase=Phase.LINE_PROCESSING)
+    line = move(state, MoveType.PROCESS_LINE, (3, 0), start=(0, 0))
+    assert marked(state, line) == {"a1": "*", "b1": "*", "c1": "*", "d1": "*"}
+
+
+def test_a_recovery_marks_the_stack_that_pays_if_one_does() -> None:
+    drawing = "a a a . .\n. . . a .\n21 . . . ."
+    state = position(drawing)
+    ends = {"start": (3, 1), "to": (3, 0)}
+    paid = move(state, MoveType.RECOVERY_SLIDE, target=(0, 2), extra=RecoveryMode.LINE_ALL, **ends)
+    assert marked(state, paid) == {
+        "a1": "*", "a3": "x", "b1": "*", "c1": "*", "d1": ">", "d2": "-",
+    }  # fmt: skip
+    longer = position("a a a . a\n. . . a .\n21 . . . .")
+    free = move(
+        longer, MoveType.RECOVERY_SLIDE, target=(1, 0), extra=RecoveryMode.LINE_PART, **ends
+    )
+    assert marked(longer, free) == {"b1": "*", "c1": "*", "d1": ">", "d2": "-", "e1": "*"}
+
+
+def test_marks_stand_right_before_what_the_cell_holds() -> None:
+    cells = {"a1": "-", "b1": "x", "c1": ">", "d1": "*"}
+    state = position("11 a A .")
+    board = state.variant.board
+    found = {parse_cell(board, name): mark for name, mark in cells.items()}
+    wide, narrow = (
+        lines(state, ascii_signs, pitch, found).split("\n")[0]
+        for pitch in (pitch_wide, pitch_narrow)
+    )
+    assert wide == "1-A2/2   xa  >##A##  *.     .     .     .     ."
+    assert narrow == "1-A22 xa >#A# *.   .   .   .   ."
+
+
+def test_an_impossible_mark_changes_no_other_column() -> None:
+    plain = lines(on_square8, ascii_signs, pitch_wide)
+    cells = on_square8.variant.board.cells
+    every = lines(on_square8, ascii_signs, pitch_wide, dict.fromkeys(cells, "*"))
+    differing = {(a, b) for a, b in itertools.zip_longest(plain, every) if a != b}
+    assert differing == {(" ", "*")}
