@@ -120,6 +120,8 @@ def _replays_line(replays: Mapping[str, Any]) -> Text:
 def _games_table(held: Mapping[str, int], known: Iterable[str]) -> Table:
     """Draw how many games are held: a row for each board, a column for each number of players."""
     drawn = table(("GAMES HELD", *(f"{count} PLAYERS" for count in _player_counts)))
+    for column in drawn.columns[1:]:
+        column.justify = "right"
     for board in dict.fromkeys(config.rpartition("_")[0] for config in known):
         counts = [held.get(f"{board}_{count}p", 0) for count in _player_counts]
         drawn.add_row(plain(board), *(f"{count:,}" if count else "-" for count in counts))
@@ -138,7 +140,7 @@ def _traffic_line(sync: dict[str, Any]) -> Text:
         )
     )  # fmt: skip
     moved = ", ".join(f"{sync[field]:,} {field}" for field in ("pushed", "given", "taken"))
-    return Text(f"sync: {cost}; records: {moved}", "dim")
+    return Text(f"sync: {cost}\nrecords: {moved}", "dim")
 
 
 def _jobs(jobs: list[dict[str, Any]]) -> Table:

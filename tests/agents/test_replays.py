@@ -59,9 +59,9 @@ async def test_a_producer_whose_game_does_not_replay_is_named_by_status_on_every
         assert shown.returncode == 4
         assert f"records made by {cheat.hex()[:12]} do not replay: 1 so far" in shown.stdout
         assert f"{record_id(record).hex()[:12]}, given by a (" in shown.stdout
-        assert "move 5: " in shown.stdout
+        assert "move 6: " in shown.stdout
         assert "do not replay" in (await command(b.home, "doctor")).stdout
-        assert b"move 5: " in b.log
+        assert b"move 6: " in b.log
 
         await b.kill()
         b = await agents.start("b", "--workers", "0")
