@@ -4,15 +4,25 @@ that follow from them (sections 1, 4 and 18 of the rules)."""
 import dataclasses
 import enum
 import functools
+from typing import TypeGuard
 
+from ringrift.rules.errors import shown
 from ringrift.rules.geometry import Board, board, board_names
 from ringrift.rules.zobrist import ZobristTable, zobrist
 
 players_max = 4
-_lps_rounds_max = 1000
+_number_max = 1000
 
 _rings = {"square8": 18, "square19": 72, "hex8": 18, "hexagonal": 96}
 _short_line_boards = ("square8", "hex8")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _wrong(name: str, value: object, expected: str) -> ValueError:
+    return ValueError(f"{name} is {shown(value)}; expected {expected}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,15 +34,18 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` unless this is one of the twelve."""
-        if self.board not in board_names or not 2 <= self.players <= players_max:
+        known = isinstance(self.board, str) and self.board in board_names
+        if not (known and _is_whole(self.players) and 2 <= self.players <= players_max):
             boards = ", ".join(board_names)
-            raise ValueError(f"no config {self.name!r}; boards are {boards}, for 2 to 4 players")
+            raise ValueError(
+                f"no config {shown(self.name)}; boards are {boards}, for 2 to 4 players"
+            )
 
     @classmethod
     def parse(cls, name: str) -> "Config":
         """Return the config of this name. Raises `ValueError` naming the twelve otherwise."""
-        if name not in _by_name:
-            raise ValueError(f"no config {name!r}; expected one of {', '.join(_by_name)}")
+        if not isinstance(name, str) or name not in _by_name:
+            raise ValueError(f"no config {shown(name)}; expected one of {', '.join(_by_name)}")
         return _by_name[name]
 
     @property
@@ -78,15 +91,20 @@ class RuleSet:
     """In place of the config's own: older fixtures have another (AMB-21)."""
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` naming a number that makes no game."""
-        if not 1 <= self.lps_rounds <= _lps_rounds_max:
-            raise ValueError(f"lps_rounds is {self.lps_rounds}; expected 1 to {_lps_rounds_max}")
-        if self.line_length is not None and self.line_length < 2:
-            raise ValueError(f"line_length is {self.line_length}; expected at least 2")
-        if self.elimination_threshold is not None and self.elimination_threshold < 1:
-            raise ValueError(
-                f"elimination_threshold is {self.elimination_threshold}; expected at least 1"
-            )
+        """Raise `ValueError` naming a field that makes no game."""
+        if not isinstance(self.end_test, EndTest):
+            raise _wrong("end_test", self.end_test, "an EndTest")
+        for name, value in (("sole_owner_wins", self.sole_owner_wins), ("swap", self.swap)):
+            if not isinstance(value, bool):
+                raise _wrong(name, value, "True or False")
+        for name, number, least in (
+            ("lps_rounds", self.lps_rounds, 1),
+            ("line_length", self.line_length, 2),
+            ("elimination_threshold", self.elimination_threshold, 1),
+        ):
+            own = number is None and name != "lps_rounds"
+            if not own and not (_is_whole(number) and least <= number <= _number_max):
+                raise _wrong(name, number, f"a number from {least} to {_number_max}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

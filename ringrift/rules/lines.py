@@ -26,6 +26,8 @@ def eligible_lines(state: State) -> list[Line]:
         starts = markers
         for step in range(1, length):
             starts &= markers >> axis * step
+            if not starts:
+                break
         # A start whose predecessor is marked too lies within a longer run.
         firsts = starts & ~(markers << axis)
         found += [run_through(markers, first, axis) for first in bits(firsts)]

@@ -36,16 +36,14 @@ def can_step_or_capture(state: State, seat: int) -> bool:
 
 def steps_and_captures(state: State, cells: Iterable[int]) -> list[Move]:
     """Return what the stacks on some cells can do: of each the steps, then the captures."""
-    board, stacks = state.variant.board, state.stacks
-    table = move_table(board.name)
+    table, stacks = move_table(state.variant.board.name), state.stacks
     blocked = state.occupied | state.collapsed
     found: list[Move] = []
     for cell in cells:
         rings = stacks[cell]
         height = len(rings)
         segments: list[Move] = []
-        for ray, moves in zip(board.rays[cell], table.steps[cell], strict=True):
-            mask, rising, distance = ray
+        for ray, mask, rising, distance, moves in table.sights[cell]:
             obstacles = blocked & mask
             if not obstacles:
                 found += moves[height - 1 :]
@@ -131,6 +129,8 @@ def _leave(state: State, move: Move) -> None:
     state.put_markers(1 << move.origin, state.player)
     state.changed = True
     passed = state.marked & state.variant.board.between[move.origin][move.to]
+    if not passed:
+        return
     own = passed & state.markers[state.player]
     if foreign := passed ^ own:
         state.take_markers(foreign)

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ringrift.rules.geometry import Board, board
+from ringrift.rules.geometry import Board, Ray, board
 
 no_cell = -1
 
@@ -104,25 +104,29 @@ class MoveTable:
             for count in (1, 2, 3)
         ]
         """By number of rings less one."""
-        self.steps = {
-            cell: tuple(
-                tuple(Move(MoveType.MOVE_STACK, origin=cell, to=to) for to in ray.distance)
-                for ray in board.rays[cell]
-            )
+        self.sights = {
+            cell: tuple((ray, *ray, _steps(cell, ray)) for ray in board.rays[cell])
             for cell in cells
         }
-        """From each cell, in each direction that has a ray, by distance less one."""
+        """From each cell, each ray, whole and in its parts, and its steps, the shortest first."""
         self._rays = board.rays
         self._segments: dict[tuple[MoveType, int, int], tuple[Move, ...]] = {}
 
     def segments(self, kind: MoveType, origin: int, target: int) -> tuple[Move, ...]:
-        """Return the moves that take `target` from `origin`, the nearest landing first."""
+        """Return the moves that take `target` from `origin`, the nearest landing first.
+
+        Made when they first come up, and kept: all there are take 38 MB on the largest board.
+        """
         name = (kind, origin, target)
         if name not in self._segments:
             ray = next(ray for ray in self._rays[origin] if target in ray.distance)
             behind = list(ray.distance)[ray.distance[target] :]
             self._segments[name] = tuple(Move(kind, origin, target, to) for to in behind)
         return self._segments[name]
+
+
+def _steps(cell: int, ray: Ray) -> tuple[Move, ...]:
+    return tuple(Move(MoveType.MOVE_STACK, origin=cell, to=to) for to in ray.distance)
 
 
 class MoveMap:

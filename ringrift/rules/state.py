@@ -172,16 +172,19 @@ class State:
     def key(self) -> int:
         """The position's Zobrist key, 64 bits, the same in every process.
 
-        It covers what decides how the game may go on. The number of the turn, who acted last and
-        when who lost their last ring only break ties in a ranking, and are left out.
+        It covers the config and whatever decides how the game may go on, under one rule set. Who
+        acted last and when who lost their last ring only break ties in a ranking, and are left out.
+        The board's part is kept as it changes; the few numbers beside it are mixed in here.
         """
-        rounds = self.variant.rules.lps_rounds
+        rules = self.variant.rules
+        rounds = rules.lps_rounds
+        may_swap = rules.swap and self.turn == 2
         return self.board_key ^ mixed(
             self.player,
             _phase_numbers[self.phase],
             _owed_numbers[self.owed],
             self.mover,
-            self.recovered << 2 | self.changed << 1 | self.swapped,
+            may_swap << 3 | self.recovered << 2 | self.changed << 1 | self.swapped,
             *self.hand,
             *self.eliminated,
             *[rounds + min(max(streak, -rounds), rounds) for streak in self.streak],

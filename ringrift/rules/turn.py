@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ringrift.rules.config import Config, RuleSet, variant
 from ringrift.rules.endings import find_outcome, give_up, last_one_standing
+from ringrift.rules.errors import shown
 from ringrift.rules.geometry import bits
 from ringrift.rules.lines import eligible_lines, line_moves, process_line
 from ringrift.rules.movement import (
@@ -15,7 +16,7 @@ from ringrift.rules.movement import (
     steps_and_captures,
 )
 from ringrift.rules.moves import Move, MoveType, describe, no_cell, type_names
-from ringrift.rules.placement import place_ring, placements
+from ringrift.rules.placement import can_place, place_ring, placements
 from ringrift.rules.recovery import may_recover, pay_buried, slide, slides
 from ringrift.rules.state import Outcome, Owed, Phase, Reason, State, cap_height
 from ringrift.rules.territory import (
@@ -51,6 +52,7 @@ def initial_state(config: Config, rules: RuleSet = default_rules) -> State:
         hand=[0] + [chosen.rings] * config.players,
         on_board=[0] * entries,
         eliminated=[0] * entries,
+        board_key=chosen.zobrist.empty[config.players],
         streak=[0] * entries,
         lost_turn=[0] * entries,
     )
@@ -80,6 +82,8 @@ def apply(state: State, move: Move) -> State:
     `no_placement_action` where nothing can be placed and `skip_placement` is offered (AMB-14);
     `process_line` on an overlong line, which only names it (AMB-04).
     """
+    if not isinstance(move, Move) or move.type not in _effects:
+        raise IllegalMove(f"move is {shown(move)}; expected a Move of one of the MoveTypes")
     if move not in legal_moves(state) and not _is_tolerated(state, move):
         raise IllegalMove(_explain(state, move))
     after = state.next_phase() if move.type in _passive else state.copy()
@@ -101,7 +105,11 @@ def _is_tolerated(state: State, move: Move) -> bool:
     if move.type in (MoveType.RESIGN, MoveType.TIMEOUT):
         return move == Move(move.type)
     if move.type is MoveType.NO_PLACEMENT_ACTION:
-        return move == Move(move.type) and legal_moves(state) == (Move(MoveType.SKIP_PLACEMENT),)
+        return (
+            move == _no_placement_action
+            and _skip_placement in legal_moves(state)
+            and not can_place(state, state.player)
+        )
     return (
         state.phase is Phase.LINE_PROCESSING
         and state.owed is Owed.NOTHING
@@ -356,14 +364,17 @@ _passive = frozenset(
 def _next_seat(state: State) -> int:
     """Return the next player with a ring anywhere. There is one, or the game had ended."""
     players = state.variant.config.players
-    order = ((state.player + step) % players + 1 for step in range(players))
-    return next(seat for seat in order if state.has_rings(seat))
+    seat = state.player % players + 1
+    while not state.has_rings(seat):
+        seat = seat % players + 1
+    return seat
 
 
 def _begin_turn(state: State, seat: int) -> None:
     state.player = seat
     state.phase = Phase.RING_PLACEMENT
     state.turn += 1
+    state.mover, state.owed = no_cell, Owed.NOTHING
     state.recovered = state.changed = False
     state.result = last_one_standing(state)
     if state.result is not None:

@@ -89,7 +89,8 @@ def _moves_and_games_per_s(
 
 def _operate(config: Config) -> dict[str, Metric]:
     sampled = _positions(config)
-    made = [(state, legal_moves(state)[0]) for state in sampled]
+    rng = random.Random(config.name)
+    made = [(state, rng.choice(legal_moves(state))) for state in sampled]
     return {
         "perft_nodes_per_s": _metric(lambda: _perft_rate(sampled), "nodes/s"),
         "apply_us": _metric(lambda: _each_us(made, lambda pair: apply(*pair)), "us"),

@@ -1,5 +1,8 @@
 """Boards and numbers are those of the rules' tables, and shifts are steps."""
 
+import re
+from typing import Any, cast
+
 import pytest
 
 from ringrift.rules import Config, RuleSet, configs
@@ -53,20 +56,37 @@ def test_an_unknown_config_is_refused_with_the_known_ones(name: str) -> None:
         Config.parse(name)
 
 
-def test_a_config_cannot_be_made_with_numbers_that_do_not_exist() -> None:
-    with pytest.raises(ValueError, match="square8_5p"):
-        Config("square8", 5)
+@pytest.mark.parametrize("players", [1, 5, 2.0, "2", True, None])
+def test_a_config_cannot_be_made_for_players_that_do_not_exist(players: Any) -> None:
+    with pytest.raises(ValueError, match=f"no config 'square8_{players}p'; boards are square8, "):
+        Config("square8", players)
 
 
-def test_a_rule_set_refuses_a_number_that_makes_no_game() -> None:
-    with pytest.raises(ValueError, match="lps_rounds is 0"):
-        RuleSet(lps_rounds=0)
-    with pytest.raises(ValueError, match="lps_rounds is 1001"):
-        RuleSet(lps_rounds=1001)
-    with pytest.raises(ValueError, match="line_length is 1"):
-        RuleSet(line_length=1)
-    with pytest.raises(ValueError, match="elimination_threshold is 0"):
-        RuleSet(elimination_threshold=0)
+def test_a_config_cannot_be_parsed_from_what_is_no_text() -> None:
+    with pytest.raises(ValueError, match=r"no config \['square8_2p'\]; expected one of square8_2p"):
+        Config.parse(cast("str", ["square8_2p"]))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("end_test", "each_move", "an EndTest"),
+        ("sole_owner_wins", 1, "True or False"),
+        ("swap", "no", "True or False"),
+        ("lps_rounds", 0, "a number from 1 to 1000"),
+        ("lps_rounds", 1001, "a number from 1 to 1000"),
+        ("lps_rounds", "3", "a number from 1 to 1000"),
+        ("lps_rounds", None, "a number from 1 to 1000"),
+        ("line_length", 1, "a number from 2 to 1000"),
+        ("line_length", 3.5, "a number from 2 to 1000"),
+        ("elimination_threshold", 0, "a number from 1 to 1000"),
+        ("elimination_threshold", True, "a number from 1 to 1000"),
+    ],
+)
+def test_a_rule_set_refuses_what_makes_no_game(field: str, value: object, expected: str) -> None:
+    fields: dict[str, Any] = {field: value}
+    with pytest.raises(ValueError, match=re.escape(f"{field} is {value!r}; expected {expected}")):
+        RuleSet(**fields)
 
 
 @pytest.mark.parametrize("name", board_names)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ringrift.rules import Config, Phase, RuleSet, State, apply, configs, initial_state, legal_moves
 from ringrift.rules.json_state import read_state, write_state
+from ringrift.rules.position_text import parse_position
 from tests.rules.boards import position, square8_2p
 from tests.rules.walks import opening, walk
 
@@ -121,6 +122,26 @@ def test_so_has_one_in_which_another_stack_must_move() -> None:
     written: dict[str, Any] = write_state(as_drawn)
     keys = {read_state({**written, "mustMoveFromStackKey": at}).key for at in ("0,0", "6,0")}
     assert len(keys | {as_drawn.key}) == 3
+
+
+def test_every_config_begins_with_a_key_of_its_own() -> None:
+    assert len({initial_state(config).key for config in configs}) == len(configs)
+
+
+def test_so_has_one_in_which_sides_may_be_swapped() -> None:
+    drawn = "square8_2p [1] 2 ring_placement turn="
+    keys = {
+        (turn, swap): parse_position(f"{drawn}{turn}", RuleSet(swap=swap)).key
+        for turn in (2, 4)
+        for swap in (False, True)
+    }
+    assert keys[2, True] != keys[4, True] == keys[4, False] == keys[2, False]
+
+
+def test_numbers_that_no_game_reaches_have_a_key_too() -> None:
+    state = initial_state(square8_2p)
+    state.eliminated[1] = 10_000_000
+    assert hash(state) != hash(initial_state(square8_2p))
 
 
 def test_a_key_is_the_same_in_every_process() -> None:

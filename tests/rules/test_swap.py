@@ -18,6 +18,7 @@ from ringrift.rules import (
     outcome,
 )
 from ringrift.rules.json_state import read_state, write_state
+from ringrift.rules.position_text import parse_position
 from tests.rules.boards import kinds, looks_like, move, play, position, square8_2p, turn
 
 PLACE, STEP, SWAP = MoveType.PLACE_RING, MoveType.MOVE_STACK, MoveType.SWAP_SIDES
@@ -108,3 +109,14 @@ def test_in_a_whole_game_it_is_offered_once(taken: bool) -> None:
         state = apply(state, rng.choice(options))
     assert offered == [(2, 2)]
     assert state.swapped == taken
+
+
+def test_beside_a_swap_too_it_may_be_told_that_nothing_can_be_placed() -> None:
+    """As AMB-14 has it, where the stacks can move."""
+    walled = "/".join(["[2]aABABAB", *["ABABABAB"] * 7])
+    state = parse_position(
+        f"square8_2p {walled} 2 ring_placement turn=2 hand=5,5", RuleSet(swap=True)
+    )
+    assert kinds(state) == {MoveType.SKIP_PLACEMENT, SWAP}
+    after = apply(state, Move(MoveType.NO_PLACEMENT_ACTION))
+    assert after.phase is Phase.MOVEMENT

@@ -1,5 +1,7 @@
 """The phases of a turn, who takes turns, and forced elimination."""
 
+from typing import Any, cast
+
 import pytest
 
 from ringrift.rules import (
@@ -12,7 +14,9 @@ from ringrift.rules import (
     initial_state,
     legal_moves,
 )
-from ringrift.rules.moves import describe
+from ringrift.rules.moves import describe, no_cell
+from ringrift.rules.position_text import parse_position
+from ringrift.rules.state import Owed
 from tests.rules.boards import kinds, landings, no_actions, play, position, square8_2p, walk_through
 
 START = Phase.RING_PLACEMENT
@@ -106,6 +110,23 @@ def test_an_illegal_move_is_refused_with_what_was_expected() -> None:
 def test_a_cell_that_no_board_has_is_refused_like_any_other(cell: int) -> None:
     with pytest.raises(IllegalMove, match="place_ring"):
         apply(initial_state(square8_2p), Move(MoveType.PLACE_RING, to=cell, extra=1))
+
+
+@pytest.mark.parametrize(
+    "not_a_move", ["d4-d7", None, (5, 0, -1, 1, 0), Move(cast("MoveType", 99))]
+)
+def test_what_is_no_move_is_refused_by_its_value(not_a_move: Any) -> None:
+    expected = f"move is {not_a_move!r}; expected a Move of one of the MoveTypes"
+    with pytest.raises(IllegalMove) as caught:
+        apply(initial_state(square8_2p), not_a_move)
+    assert str(caught.value) == expected
+
+
+def test_no_turn_begins_with_what_another_left() -> None:
+    state = parse_position("square8_2p 8/2[11]3[2] 1 territory_processing flags=changed")
+    state.mover = state.variant.board.cell(2, 1)
+    after = apply(state, Move(MoveType.NO_TERRITORY_ACTION))
+    assert (after.player, after.mover, after.owed) == (2, no_cell, Owed.NOTHING)
 
 
 def test_a_move_is_described_in_words() -> None:
