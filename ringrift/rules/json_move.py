@@ -21,7 +21,7 @@ from ringrift.rules.json_fields import (
     read_word,
 )
 from ringrift.rules.lines import Line, eligible_lines, part_of
-from ringrift.rules.moves import Move, MoveType, RecoveryMode
+from ringrift.rules.moves import Move, MoveType, RecoveryMode, describe
 from ringrift.rules.recovery import line_made
 from ringrift.rules.state import Owed, State, cap_height
 from ringrift.rules.territory import claimable_regions, first_cell
@@ -131,18 +131,25 @@ def _read_run(state: State, source: Json) -> list[int]:
 def _read_region(state: State, source: Json) -> Move:
     board = state.variant.board
     regions = claimable_regions(state)
-    given = _first(source, "disconnectedRegions")
-    if given is None:
-        to = _read_to(board, source)
+    cells = read_region(board, source)
+    if cells is None:
+        name, to = "to", _read_to(board, source)
         meant = [region for region in regions if first_cell(region) == to]
     else:
-        cells = read_cells(board, given.get("spaces"), "disconnectedRegions[0].spaces")
+        name = "disconnectedRegions"
         meant = [region for region in regions if list(bits(region)) == cells]
     if len(meant) != 1:
-        value = get(source, "disconnectedRegions", "to")
-        raise wrong("disconnectedRegions", value, f"one of {len(regions)} claimable regions")
+        raise wrong(name, get(source, name), f"one of {len(regions)} claimable regions")
     kind = MoveType.CHOOSE_TERRITORY_OPTION
     return Move(kind, to=first_cell(meant[0]), extra=regions[meant[0]])
+
+
+def read_region(board: Board, source: Json) -> list[int] | None:
+    """Return the cells that a claim lists, claimable or not; None if it lists no region."""
+    given = _first(source, "disconnectedRegions")
+    if given is None:
+        return None
+    return read_cells(board, given.get("spaces"), "disconnectedRegions[0].spaces")
 
 
 def _items(source: Json, name: str) -> list[object]:
@@ -192,7 +199,10 @@ def _collapsing(state: State, move: Move) -> int:
 
 
 def write_move(state: State, move: Move) -> dict[str, object]:
-    """Write a legal move; `read_move` in the same position returns an equal one."""
+    """Write a legal move; `read_move` in the same position returns an equal one.
+
+    Raises `NotationError` for a line, region, elimination or slide that the position does not have.
+    """
     board = state.variant.board
     value: dict[str, object] = {"type": move.type.word, "player": state.player}
     if move.type is MoveType.MOVE_STACK or move.type in _captures:
@@ -216,9 +226,7 @@ def write_move(state: State, move: Move) -> dict[str, object]:
 
 def _write_line(state: State, move: Move) -> dict[str, object]:
     board = state.variant.board
-    ends = (move.origin, move.to)
-    lines = eligible_lines(state)
-    line = next(line for line in lines if (line.cells[0], line.cells[-1]) == ends)
+    line = _line_of(state, move)
     (x, y), (next_x, next_y) = (board.xy(cell) for cell in line.cells[:2])
     direction = {"x": next_x - x, "y": next_y - y}
     if board.is_hex:
@@ -239,11 +247,27 @@ def _write_line(state: State, move: Move) -> dict[str, object]:
     return value
 
 
+def _line_of(state: State, move: Move) -> Line:
+    ends = (move.origin, move.to)
+    lines = [line for line in eligible_lines(state) if (line.cells[0], line.cells[-1]) == ends]
+    # An overlong line may be named without being offered (AMB-04).
+    if not lines or move.type is not MoveType.PROCESS_LINE:
+        _demand_legal(state, move)
+    return lines[0]
+
+
+def _demand_legal(state: State, move: Move) -> None:
+    if move not in legal_moves(state):
+        found = describe(state.variant.board, move)
+        raise wrong("move", found, f"one that is legal in {state.phase.value}")
+
+
 def _chosen(state: State, move: Move, line: Line) -> int:
     return line.mask if move.extra == 1 else part_of(line, move.target, state.variant.line_length)
 
 
 def _write_region(state: State, move: Move) -> dict[str, object]:
+    _demand_legal(state, move)
     board = state.variant.board
     region = next(
         region
@@ -263,6 +287,7 @@ def _write_region(state: State, move: Move) -> dict[str, object]:
 
 
 def _write_elimination(state: State, move: Move) -> dict[str, object]:
+    _demand_legal(state, move)
     if move.type is MoveType.FORCED_ELIMINATION:
         context = "forced"
     elif state.owed is Owed.LINE:
@@ -279,6 +304,7 @@ def _write_elimination(state: State, move: Move) -> dict[str, object]:
 
 
 def _write_slide(state: State, move: Move) -> dict[str, object]:
+    _demand_legal(state, move)
     board = state.variant.board
     mode, option = _recovery_words[RecoveryMode(move.extra)]
     value: dict[str, object] = {
@@ -294,4 +320,4 @@ def _write_slide(state: State, move: Move) -> dict[str, object]:
     return value
 
 
-__all__ = ["NotationError", "read_move", "write_move"]
+__all__ = ["NotationError", "read_move", "read_region", "write_move"]

@@ -24,16 +24,8 @@ from ringrift.rules.json_fields import (
     read_word,
 )
 from ringrift.rules.moves import no_cell
-from ringrift.rules.state import (
-    Outcome,
-    Owed,
-    Phase,
-    Reason,
-    State,
-    cap_height,
-    rings_max,
-    turns_max,
-)
+from ringrift.rules.position_check import checked, outcome_of, turns_read_max
+from ringrift.rules.state import Owed, Phase, Reason, State, cap_height, rings_max
 from ringrift.rules.turn import default_rules, initial_state
 
 
@@ -41,8 +33,9 @@ def read_state(value: object, rules: RuleSet = default_rules) -> State:
     """Read a position. `victoryThreshold` in it overrides that of the config (AMB-21).
 
     What the published shape repeats (heights, sizes, totals) is not looked at, and rings need not
-    add up to the supply. Raises `NotationError` that names the field, the value and what was
-    expected; `OutsideTheGame`, a kind of it, for a cell or number of players that there is not.
+    add up to the supply; `checked` says what else is asked. Raises `NotationError` that names the
+    field, the value and what was expected; `OutsideTheGame`, a kind of it, for a cell or number of
+    players that there is not.
     """
     source = read_map(value, "state")
     board_source = read_map(get(source, "board"), "board")
@@ -54,7 +47,7 @@ def read_state(value: object, rules: RuleSet = default_rules) -> State:
     state.player = read_int(get(source, "currentPlayer"), "currentPlayer", 1, seats[-1])
     state.phase = Phase(read_word(get(source, "currentPhase"), "currentPhase", Phase))
     number = get(source, "turnNumber")
-    state.turn = 1 if number is None else read_int(number, "turnNumber", 0, turns_max)
+    state.turn = 1 if number is None else read_int(number, "turnNumber", 0, turns_read_max)
     state.mover = _read_mover(state, source)
     turn = get(source, "turn")
     if turn is not None:
@@ -62,11 +55,9 @@ def read_state(value: object, rules: RuleSet = default_rules) -> State:
     given = get(source, "gameStatus")
     known = ("active", "waiting", "completed")
     status = "active" if given is None else read_word(given, "gameStatus", known)
-    over = state.result is not None
-    if (status == "completed", state.phase is Phase.GAME_OVER) != (over, over):
-        expected = "'completed', in phase game_over, exactly where turn.result is given"
-        raise wrong("gameStatus", status, expected)
-    return state
+    if (status == "completed") != (state.result is not None):
+        raise wrong("gameStatus", status, "'completed' exactly where turn.result is given")
+    return checked(state)
 
 
 def _empty(board: object, players: list[Json], threshold: object, rules: RuleSet) -> State:
@@ -156,24 +147,29 @@ def _read_turn(state: State, source: Json) -> None:
     state.recovered = read_flag(source.get("recovered"), "turn.recovered")
     state.changed = read_flag(source.get("changed"), "turn.changed")
     state.swapped = read_flag(source.get("swapped"), "turn.swapped")
-    state.streak = [0, *_numbers(source.get("streaks"), "turn.streaks", players, -turns_max)]
+    state.streak = [0, *_numbers(source.get("streaks"), "turn.streaks", players, -turns_read_max)]
     state.lost_turn = [0, *_numbers(source.get("lostTurns"), "turn.lostTurns", players, 0)]
     state.last_actor = read_int(source.get("lastActor"), "turn.lastActor", 0, players)
     result = source.get("result")
     if result is not None:
         fields = read_map(result, "turn.result")
-        state.result = Outcome(
-            read_int(fields.get("winner"), "turn.result.winner", 1, players),
-            Reason(read_word(fields.get("reason"), "turn.result.reason", Reason)),
-            tuple(_numbers(fields.get("ranking"), "turn.result.ranking", players, 1)),
-        )
+        reason = Reason(read_word(fields.get("reason"), "turn.result.reason", Reason))
+        name = "turn.result.ranking"
+        ranking = _numbers(fields.get("ranking"), name, players, 1, players)
+        state.result = outcome_of(ranking, reason, name)
+        first = state.result.winner
+        winner = read_int(fields.get("winner"), "turn.result.winner", 1, players)
+        if winner != first:
+            raise wrong("turn.result.winner", winner, f"{first}, who is ranked 1")
 
 
-def _numbers(value: object, name: str, count: int, low: int) -> list[int]:
+def _numbers(
+    value: object, name: str, count: int, low: int, high: int = turns_read_max
+) -> list[int]:
     items = read_list(value, name)
     if len(items) != count:
         raise wrong(name, value, f"{count} numbers")
-    return [read_int(item, name, low, turns_max) for item in items]
+    return [read_int(item, name, low, high) for item in items]
 
 
 def write_state(state: State) -> dict[str, object]:

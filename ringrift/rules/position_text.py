@@ -15,7 +15,8 @@ from ringrift.rules.geometry import Board
 from ringrift.rules.json_fields import read_int, read_word
 from ringrift.rules.moves import no_cell
 from ringrift.rules.notation import cell_text, parse_cell
-from ringrift.rules.state import Outcome, Owed, Phase, Reason, State, rings_max, turns_max
+from ringrift.rules.position_check import checked, outcome_of, turns_read_max
+from ringrift.rules.state import Owed, Phase, Reason, State, rings_max
 from ringrift.rules.turn import default_rules, initial_state
 
 position_characters_max = 16_384
@@ -35,7 +36,8 @@ def position_text(state: State) -> str:
 def parse_position(text: str, rules: RuleSet = default_rules) -> State:
     """Read a position; with the rule set of the one that was written, an equal one.
 
-    Raises `NotationError`. Whether play can lead to the position is not asked.
+    Raises `NotationError`. Whether play can lead to the position is not asked, but `checked` must
+    find that it can be played on.
     """
     if len(text) > position_characters_max:
         raise wrong(
@@ -53,9 +55,7 @@ def parse_position(text: str, rules: RuleSet = default_rules) -> State:
     _read_board(state, words[1])
     _read_start(state, words[2], words[3])
     _read_named(state, words[4:])
-    if (state.phase is Phase.GAME_OVER) != (state.result is not None):
-        raise wrong("phase", state.phase.value, "game_over exactly where a result is given")
-    return state
+    return checked(state)
 
 
 # The board
@@ -187,7 +187,7 @@ def _read_eliminated(state: State, text: str) -> None:
 
 
 def _read_turn(state: State, text: str) -> None:
-    state.turn = _number("turn", text, 0, turns_max)
+    state.turn = _number("turn", text, 0, turns_read_max)
 
 
 def _write_mover(state: State) -> str:
@@ -220,11 +220,11 @@ def _read_flags(state: State, text: str) -> None:
 
 
 def _read_streaks(state: State, text: str) -> None:
-    state.streak = _numbers(state, "streaks", text, -turns_max, turns_max)
+    state.streak = _numbers(state, "streaks", text, -turns_read_max, turns_read_max)
 
 
 def _read_lost(state: State, text: str) -> None:
-    state.lost_turn = _numbers(state, "lost", text, 0, turns_max)
+    state.lost_turn = _numbers(state, "lost", text, 0, turns_read_max)
 
 
 def _read_last(state: State, text: str) -> None:
@@ -238,11 +238,8 @@ def _write_result(state: State) -> str:
 
 def _read_result(state: State, text: str) -> None:
     reason, _, ranks = text.partition(",")
-    ranking = _numbers(state, "result", ranks, 1, state.variant.config.players)
-    if ranking.count(1) != 1:
-        raise wrong("result", text, "a reason, and a rank for each player, one of them 1")
-    known = Reason(read_word(reason, "result", Reason))
-    state.result = Outcome(ranking.index(1), known, tuple(ranking[1:]))
+    _, *ranking = _numbers(state, "result", ranks, 1, state.variant.config.players)
+    state.result = outcome_of(ranking, Reason(read_word(reason, "result", Reason)), "result")
 
 
 _named: dict[str, tuple[Callable[[State], str], Callable[[State, str], None]]] = {

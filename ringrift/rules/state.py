@@ -9,10 +9,10 @@ from ringrift.rules.moves import Move, no_cell
 from ringrift.rules.zobrist import mixed
 
 rings_max = 1_000
-"""In one stack, in hand, or eliminated by one player, of a position that is read. Older data have
+"""Rings in all, on the board, in hand and eliminated, of a position that is read. Older data have
 many more than a game."""
 turns_max = 1_000_000
-"""The number of a turn in a position that is read."""
+"""The turn up to which positions are meant to be typed; readers take a little more."""
 
 
 class Phase(enum.StrEnum):

@@ -2,14 +2,17 @@
 
 import copy
 import json
+import os
 import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringrift.rules.conformance import Failed, Skipped, judge, load, strata
+from ringrift.rules.conformance import Failed, Passed, Skipped, judge, load, strata
 from ringrift.rules.conformance.__main__ import main
 from tests.rules.conformance_items import (
     Vector,
@@ -55,12 +58,15 @@ def test_an_item_with_anything_in_one_place_is_judged(data: st.DataObject) -> No
     assert not (isinstance(verdict, Failed) and verdict.difference.startswith("the engine broke"))
 
 
-def test_a_fault_of_the_engine_is_a_failure_of_the_item(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [KeyError(7), RecursionError("too deep"), StopIteration()])
+def test_a_fault_of_the_engine_is_a_failure_of_the_item(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
     def broken(*_: object) -> None:
-        raise KeyError(7)
+        raise fault
 
     monkeypatch.setattr("ringrift.rules.conformance.contract.apply", broken)
-    assert judged("contract_v2", step()) == Failed("the engine broke: KeyError(7)")
+    assert judged("contract_v2", step()) == Failed(f"the engine broke: {fault!r}")
 
 
 # The command
@@ -206,9 +212,40 @@ def test_strata_without_items_are_counted_too(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path, "MANIFEST.json", {})
+    write(tmp_path, "transitions/transitions.jsonl", [line()])
     assert main([str(tmp_path), "--json"]) == 0
     nothing = {"passed": 0, "failed": 0, "skipped": {}}
-    assert json.loads(capsys.readouterr().out) == dict.fromkeys(strata, nothing)
+    counted = dict.fromkeys(strata, nothing) | {"transitions": nothing | {"passed": 1}}
+    assert json.loads(capsys.readouterr().out) == counted
+
+
+def test_a_folder_without_any_item_is_refused(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "MANIFEST.json", {})
+    assert main([str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.endswith("', with no item; expected some in " + ", ".join(strata) + "\n")
+
+
+def test_an_id_that_two_files_share_has_a_class_in_each(folder: pathlib.Path) -> None:
+    write(folder, "contract_v2/other.json", {"vectors": [short_segment() | {"id": "a"}]})
+    entries = [
+        {"id": "a", "file": "contract_v2/some.json", "class": "A"},
+        {"id": "a", "file": "contract_v2/other.json", "class": "E"},
+        {"id": "a", "file": "contract_v2/third.json", "class": "A"},
+    ]
+    write(folder, "MANIFEST.json", {"contract_v2": entries})
+    items = [item for item in load(folder) if (item.stratum, item.id) == ("contract_v2", "a")]
+    assert [item.earlier for item in items] == [(), (), ()]
+    found = "MANIFEST.json lists it, and no file holds it"
+    assert [judge(item) for item in items] == [Skipped(class_e), Passed(), Failed(found)]
+
+
+def test_an_id_that_one_file_has_twice_has_its_class_both_times(folder: pathlib.Path) -> None:
+    write(folder, "contract_v2/some.json", {"vectors": [step() | {"id": "a"}] * 2})
+    assert [judge(item) for item in load(folder)][:2] == [Passed(), Passed()]
 
 
 def test_steps_of_one_story_know_the_steps_before_them(folder: pathlib.Path) -> None:
@@ -265,6 +302,36 @@ def test_a_folder_that_is_none_is_named(
 ) -> None:
     assert main([str(tmp_path / "nowhere")]) == 2
     assert capsys.readouterr().err.endswith("/nowhere'; expected a folder\n")
+
+
+def run(folder: pathlib.Path, stdout: int) -> tuple[int, str]:
+    """Run the command on a stdout, and return its status and what it says on stderr."""
+    command = [sys.executable, "-m", "ringrift.rules.conformance", str(folder)]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, env=buffered, text=True, check=False
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_reader_that_has_gone_ends_the_report_quietly(folder: pathlib.Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        assert run(folder, write_end) == (3, "")
+    finally:
+        os.close(write_end)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here is always full")
+def test_a_full_disk_is_named(folder: pathlib.Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        status, told = run(folder, full)
+    finally:
+        os.close(full)
+    reason = "the report cannot be written: No space left on device"
+    assert (status, told) == (3, f"python -m ringrift.rules.conformance: {reason}\n")
 
 
 @pytest.mark.parametrize("words", [[], ["a", "b"], ["a", "--jso"]])

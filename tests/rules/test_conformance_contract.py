@@ -110,6 +110,75 @@ def test_in_phase_capture_any_stack_may_capture_where_none_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("phase", "kind"),
+    [(Phase.MOVEMENT, "overtaking_capture"), (Phase.CHAIN_CAPTURE, "continue_capture_segment")],
+)
+def test_a_stack_that_must_move_is_one_of_the_player_to_move(phase: Phase, kind: str) -> None:
+    vector = contract(
+        position("1 2 . .\n1 . . .", hand=(3, 3), phase=phase),
+        {"type": kind, "player": 1, "from": at(0, 0), "captureTarget": at(1, 0), "to": at(2, 0)},
+        {"stackCount": 2},
+    )
+    state = vector["input"]["state"]
+    for stale in ("1,0", "5,5"):
+        state["mustMoveFromStackKey"] = stale
+        assert judged("contract_v2", vector) == Passed()
+    state["mustMoveFromStackKey"] = "0,1"
+    assert isinstance(judged("contract_v2", vector), Failed)
+    del state["mustMoveFromStackKey"]
+    state["must_move_from_stack_key"] = "1,0"
+    assert judged("contract_v2", vector) == Passed()
+
+
+def test_in_phase_capture_the_stack_that_must_move_is_not_obeyed() -> None:
+    vector = contract(
+        position("1 2 . .\n1 . . .", hand=(3, 3), phase=Phase.CAPTURE),
+        {
+            "type": "overtaking_capture",
+            "player": 1,
+            "from": at(0, 0),
+            "captureTarget": at(1, 0),
+            "to": at(2, 0),
+        },
+        {"stackCount": 2},
+    )
+    vector["input"]["state"]["mustMoveFromStackKey"] = "0,1"
+    assert judged("contract_v2", vector) == Passed()
+
+
+@pytest.mark.parametrize("status", ["finished", "completed", "lunch"])
+def test_the_game_of_a_vector_goes_on_whatever_its_status(status: str) -> None:
+    vector = step()
+    vector["input"]["state"]["gameStatus"] = status
+    del vector["input"]["state"]["turn"]
+    assert judged("contract_v2", vector) == Passed()
+
+
+@pytest.mark.parametrize(
+    ("mode", "drawing", "ends"),
+    [
+        ("line", "a a a . .\n. . . a .\n21 . . . .", ((3, 1), (3, 0))),
+        ("fallback", "a . .\n. . .\n21 . .", ((0, 0), (1, 0))),
+        ("stack_strike", "a 2 .\n. . .\n21 . .", ((0, 0), (1, 0))),
+    ],
+)
+def test_one_ring_is_extracted_whatever_the_mode_of_a_recovery(
+    mode: str, drawing: str, ends: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    move = {"type": "recovery_slide", "player": 1, "from": at(*ends[0]), "to": at(*ends[1])}
+    state = position(drawing, hand=(0, 3))
+    vector = contract(state, move | {"recoveryMode": mode}, {"extractionCount": 1})
+    assert judged("contract_v2", vector) == Passed()
+
+
+def test_a_placement_extracts_nothing() -> None:
+    state = position("1 . .\n. . 2", phase=Phase.RING_PLACEMENT, hand=(3, 3))
+    placed = {"type": "place_ring", "player": 1, "to": at(5, 5)}
+    vector = contract(state, placed, {"extractionCount": 0})
+    assert judged("contract_v2", vector) == Passed()
+
+
+@pytest.mark.parametrize(
     ("drawing", "players"),
     [
         (". . .\na . .\na . .\na . .\n1 . 2", 2),
@@ -220,6 +289,94 @@ def test_an_elimination_in_a_wrong_setting_has_its_effect_in_the_right_one() -> 
     assert verdict == Failed("assertions.player1EliminatedRings is 2; expected 1")
 
 
+@pytest.mark.parametrize(
+    ("context", "phase", "eliminated"),
+    [
+        (None, Phase.RING_PLACEMENT, 2),
+        (None, Phase.TERRITORY_PROCESSING, 2),
+        (None, Phase.LINE_PROCESSING, 1),
+        ("line", Phase.RING_PLACEMENT, 1),
+        ("territory", Phase.LINE_PROCESSING, 2),
+        ("forced", Phase.LINE_PROCESSING, 2),
+        ("lunch", Phase.LINE_PROCESSING, 1),
+    ],
+)
+def test_an_elimination_takes_what_its_context_owes(
+    context: str | None, phase: Phase, eliminated: int
+) -> None:
+    state = position("112 . .\n. . 2", player=2, phase=phase, hand=(0, 3))
+    value = {"type": "eliminate_rings_from_stack", "player": 1, "to": at(0, 0)}
+    vector = contract(state, value | {"eliminationContext": context}, {})
+    right = expect(vector, player1EliminatedRings=eliminated, sInvariantDelta=eliminated)
+    assert judged("contract_v2", right, "D") == Skipped(class_d)
+    wrong = expect(vector, player1EliminatedRings=3 - eliminated)
+    assert isinstance(judged("contract_v2", wrong, "D"), Failed)
+
+
+def test_after_a_recovery_an_elimination_takes_a_buried_ring() -> None:
+    state = position("2211 . .\n. . 2", player=2, phase=Phase.LINE_PROCESSING, hand=(0, 3))
+    value = {"type": "eliminate_rings_from_stack", "player": 1, "to": at(0, 0)}
+    vector = contract(state, value | {"eliminationContext": "recovery"}, {})
+    right = expect(vector, player1EliminatedRings=1, stackCount=2)
+    assert judged("contract_v2", right, "D") == Skipped(class_d)
+    assert isinstance(judged("contract_v2", expect(right, stackCount=1), "D"), Failed)
+
+
+def believed(*cells: tuple[int, int], drawing: str = "2 12 .\n. . 1", **asserted: object) -> Vector:
+    """Return a vector of player 2 on the turn of player 1, who claims these cells."""
+    state = position(drawing, player=2, phase=Phase.RING_PLACEMENT, hand=(0, 3))
+    regions = [{"spaces": [at(*cell) for cell in cells]}] if cells else []
+    value = {"type": "choose_territory_option", "player": 1, "to": at(0, 0)}
+    return contract(state, value | {"disconnectedRegions": regions}, asserted)
+
+
+@pytest.mark.parametrize(("label", "reason"), [("C", class_c), ("D", class_d)])
+def test_a_claim_of_a_region_that_is_not_cut_off_has_its_effect(label: str, reason: str) -> None:
+    right: Vector = {
+        "stackCount": 1,
+        "collapsedCount": 2,
+        "player1EliminatedRings": 3,
+        "player2EliminatedRings": 0,
+        "player1TerritorySpaces": 2,
+        "sInvariantDelta": 5,
+    }
+    vector = believed((0, 0), (1, 0), currentPhase="lunch", **right)
+    assert judged("contract_v2", vector, label) == Skipped(reason)
+    for name, value in right.items():
+        verdict = judged("contract_v2", expect(vector, **{name: 7}), label)
+        assert verdict == Failed(f"assertions.{name} is {value}; expected 7")
+
+
+def test_a_claim_of_no_region_changes_nothing() -> None:
+    vector = believed(stackCount=3, collapsedCount=0, sInvariantDelta=0)
+    assert judged("contract_v2", vector, "D") == Skipped(class_d)
+    assert isinstance(judged("contract_v2", expect(vector, collapsedCount=1), "D"), Failed)
+
+
+def test_a_claim_may_list_what_has_collapsed_before() -> None:
+    totals: Vector = {
+        "player1TerritorySpaces": 1,
+        "player2TerritorySpaces": 1,
+        "sInvariantDelta": 2,
+    }
+    vector = believed((0, 0), (1, 0), drawing="B 2 .\n. . 1", **totals)
+    assert judged("contract_v2", vector, "D") == Skipped(class_d)
+
+
+def test_whether_the_border_of_such_a_region_collapses_is_not_asked() -> None:
+    near = believed((0, 0), drawing="2 a .\n. . 1", sInvariantDelta=2)
+    for collapsed in (1, 2):
+        totals: Vector = {
+            "collapsedCount": collapsed,
+            "markerCount": 2 - collapsed,
+            "player1TerritorySpaces": collapsed,
+        }
+        assert judged("contract_v2", expect(near, **totals), "C") == Skipped(class_c)
+    assert isinstance(judged("contract_v2", expect(near, sInvariantDelta=3), "C"), Failed)
+    far = believed((0, 0), drawing="2 . a\n. . 1", collapsedCount=2)
+    assert isinstance(judged("contract_v2", far, "C"), Failed)
+
+
 def test_an_elimination_is_tried_even_where_only_one_player_is() -> None:
     vector = elimination()
     vector["input"]["state"]["players"].pop()
@@ -242,6 +399,12 @@ def test_a_cell_off_the_board_leaves_nothing_to_try() -> None:
     assert judged("contract_v2", vector, "D") == Skipped(class_d)
     verdict = judged("contract_v2", vector, "A")
     assert verdict == Failed("stacks: (9, 9) is not on square8")
+
+
+def test_a_state_of_class_d_that_cannot_be_read_leaves_nothing_to_try() -> None:
+    vector = elimination()
+    vector["input"]["state"]["board"]["markers"]["0,0"] = {"player": 1}
+    assert judged("contract_v2", vector, "D") == Skipped(class_d)
 
 
 def test_a_vector_without_a_class_is_a_failure() -> None:

@@ -93,7 +93,7 @@ def test_a_finished_game_reads_back() -> None:
         (put("players", 0, "eliminatedRings", value=True), "eliminatedRings is True"),
         (put("currentPlayer", value=3), "currentPlayer is 3; expected a number from 1 to 2"),
         (put("currentPhase", value="lunch"), "currentPhase is 'lunch'; .* ring_placement, "),
-        (put("currentPhase", value="game_over"), "gameStatus is 'active'; expected 'completed'"),
+        (put("currentPhase", value="game_over"), "phase is 'game_over'; expected game_over exact"),
         (put("gameStatus", value="completed"), "gameStatus is 'completed'"),
         (put("gameStatus", value="odd"), "gameStatus is 'odd'; expected one of active"),
         (put("gameStatus", value=""), "gameStatus is ''; expected one of active"),
@@ -164,7 +164,7 @@ def test_what_is_wrong_with_a_position_is_named(edit: Edit, message: str) -> Non
         ),
         (
             {"type": "choose_territory_option", "to": {"x": 0, "y": 0}},
-            r"disconnectedRegions is \{'x': 0, 'y': 0\}; expected one of 0 claimable regions",
+            r"to is \{'x': 0, 'y': 0\}; expected one of 0 claimable regions",
         ),
         (
             {

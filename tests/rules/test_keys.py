@@ -104,7 +104,6 @@ def test_a_position_that_differs_in_one_thing_has_another_key(other: State) -> N
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("owed", "territory"),
         ("recovered", True),
         ("changed", True),
         ("swapped", True),
@@ -116,6 +115,17 @@ def test_so_has_one_whose_turn_has_gone_otherwise(name: str, value: object) -> N
     written: dict[str, Any] = write_state(as_drawn)
     written["turn"][name] = value
     assert read_state(written).key != as_drawn.key
+
+
+@pytest.mark.parametrize(
+    ("phase", "owed"),
+    [(Phase.LINE_PROCESSING, "line"), (Phase.TERRITORY_PROCESSING, "territory")],
+)
+def test_so_has_one_in_which_an_elimination_is_owed(phase: Phase, owed: str) -> None:
+    state = position(drawn, phase=phase)
+    written: dict[str, Any] = write_state(state)
+    written["turn"]["owed"] = owed
+    assert read_state(written).key != state.key
 
 
 def test_so_has_one_in_which_another_stack_must_move() -> None:

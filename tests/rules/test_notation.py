@@ -409,10 +409,10 @@ start = "square8_2p 8 1 movement"
         (f"{start} hand=1,-1", "hand is -1; expected a number from 0 to 1000"),
         (f"{start} hand=1,\u0661", "hand is '\u0661'; expected a number from 0 to 1000"),
         (f"{start} eliminated=1,1001", "eliminated is 1001; expected a number from 0 to 1000"),
-        (f"{start} turn=-1", "turn is -1; expected a number from 0 to 1000000"),
+        (f"{start} turn=-1", "turn is -1; expected a number from 0 to 1010000"),
         (
             f"{start} turn={'9' * 5000}",
-            r"turn is '9+\.\.\.9+'; expected a number from 0 to 1000000",
+            r"turn is '9+\.\.\.9+'; expected a number from 0 to 1010000",
         ),
         (f"{start} mover=z1", "mover is 'z1'; expected a cell of square8"),
         (f"{start} mover=a1", "mover is 'a1'; expected a stack of player 1"),
@@ -420,10 +420,10 @@ start = "square8_2p 8 1 movement"
         (f"{start} flags=", "flags is ''; expected one of recovered, changed, swapped"),
         (f"{start} flags=changed,x", "flags is 'x'; expected one of recovered, changed, swapped"),
         (f"{start} streaks=1,2,3", "streaks is '1,2,3'; expected 2 numbers, divided by commas"),
-        (f"{start} lost=0,-1", "lost is -1; expected a number from 0 to 1000000"),
+        (f"{start} lost=0,-1", "lost is -1; expected a number from 0 to 1010000"),
         (f"{start} last=3", "last is 3; expected a number from 0 to 2"),
         (f"{start} result=timeout", "result is ''; expected 2 numbers"),
-        (f"{start} result=timeout,1,1", "result is 'timeout,1,1'; expected a reason, and a rank"),
+        (f"{start} result=timeout,1,1", r"result is \[1, 1\]; expected a rank for each player"),
         (f"{start} result=boredom,1,2", "result is 'boredom'; expected one of ring_elimination"),
         (
             start + " " * position_characters_max,
@@ -469,7 +469,8 @@ def test_the_documented_games_and_positions_can_be_read() -> None:
 )
 def test_the_documented_fields_can_be_read(name: str) -> None:
     (field,) = re.findall(rf"^\| `({name}=[^`]*)`", documentation, re.MULTILINE)
-    line = f"square8_2p 8/2[112]a4 1 chain_capture {field}"
+    phase = "line_processing" if name == "owed" else "movement"
+    line = f"square8_2p 8/2[112]a4 1 {phase} {field}"
     assert field.replace("changed,recovered", "recovered,changed") in position_text(
         parse_position(line)
     )

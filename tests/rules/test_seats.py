@@ -254,7 +254,7 @@ def test_the_game_ends_when_one_leaves_in_any_phase_and_the_best_other_wins(
     kind: MoveType, players: int, phase: Phase
 ) -> None:
     config = Config("square8", players)
-    state = position("A A A B C C 2 . 1", config, player=1, phase=phase, hand=(1, 1, 1, 1))
+    state = position("A A A B C C\n1 2", config, player=1, phase=phase, hand=(1, 1, 1, 1))
     result = outcome(apply(state, Move(kind)))
     assert result is not None
     assert (result.winner, result.reason.value) == (3, {20: "resignation", 21: "timeout"}[kind])

@@ -14,7 +14,9 @@ from ringrift.rules import (
     initial_state,
     legal_moves,
 )
+from ringrift.rules.geometry import board
 from ringrift.rules.moves import describe, no_cell
+from ringrift.rules.notation import parse_move
 from ringrift.rules.position_text import parse_position
 from ringrift.rules.state import Owed
 from tests.rules.boards import kinds, landings, no_actions, play, position, square8_2p, walk_through
@@ -101,9 +103,26 @@ def test_an_illegal_move_is_refused_with_what_was_expected() -> None:
     with pytest.raises(IllegalMove) as caught:
         play(state, MoveType.MOVE_STACK, (1, 1), start=(0, 0))
     assert str(caught.value) == (
-        "move_stack from (0, 0) to (1, 1) is not legal for player 1 in ring_placement; "
+        "move_stack from a1 to b2 is not legal for player 1 in ring_placement; "
         "expected one of 192 moves: place_ring"
     )
+
+
+def test_where_one_move_is_legal_it_is_what_was_expected() -> None:
+    resting = parse_position("square8_2p 8/2[11]3[2] 1 territory_processing flags=changed")
+    with pytest.raises(IllegalMove) as caught:
+        play(resting, MoveType.PLACE_RING, (3, 3), extra=1)
+    assert str(caught.value) == (
+        "place_ring to d4 x1 is not legal for player 1 in territory_processing; "
+        "expected no_territory_action"
+    )
+
+
+def test_after_the_end_no_move_is_expected() -> None:
+    over = apply(initial_state(square8_2p), Move(MoveType.RESIGN))
+    with pytest.raises(IllegalMove) as caught:
+        apply(over, Move(MoveType.TIMEOUT))
+    assert str(caught.value) == "timeout is not legal; the game is over"
 
 
 @pytest.mark.parametrize("cell", [-7, 8, 71, 72, 10**6])
@@ -129,14 +148,27 @@ def test_no_turn_begins_with_what_another_left() -> None:
     assert (after.player, after.mover, after.owed) == (2, no_cell, Owed.NOTHING)
 
 
-def test_a_move_is_described_in_words() -> None:
-    geometry = initial_state(square8_2p).variant.board
-    assert describe(geometry, Move(MoveType.PLACE_RING, to=geometry.cell(3, 4), extra=2)) == (
-        "place_ring to (3, 4) x2"
-    )
-    assert describe(geometry, Move(MoveType.CHOOSE_TERRITORY_OPTION, to=0, extra=2)) == (
-        "choose_territory_option to (0, 0) #2"
-    )
+@pytest.mark.parametrize(
+    ("board_name", "word", "described"),
+    [
+        ("square8", "Pd5x2", "place_ring to d5 x2"),
+        ("square8", "Ta1w2", "choose_territory_option to a1 #2"),
+        ("square19", "h4xi4-o4+", "continue_capture_segment from h4 over i4 to o4"),
+        ("hex8", "e7xe6-e3", "overtaking_capture from e7 over e6 to e3"),
+        ("hexagonal", "Rm13-m14:n2", "recovery_slide from m13 target n2 to m14 #3"),
+    ],
+)
+def test_a_move_is_described_by_the_names_of_its_cells(
+    board_name: str, word: str, described: str
+) -> None:
+    geometry = board(board_name)
+    assert describe(geometry, parse_move(geometry, word)) == described
+
+
+def test_a_cell_that_no_board_has_is_described_by_its_number() -> None:
+    geometry = board("square8")
+    move_off = Move(MoveType.MOVE_STACK, geometry.cell(0, 0), to=8)
+    assert describe(geometry, move_off) == "move_stack from a1 to 8"
 
 
 def test_a_state_does_not_change_when_a_move_is_applied() -> None:

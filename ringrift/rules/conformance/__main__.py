@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -9,16 +10,17 @@ from collections.abc import Sequence
 from ringrift.printable import printable
 from ringrift.rules.conformance.folder import FolderError, load
 from ringrift.rules.conformance.judge import judge
-from ringrift.rules.conformance.report import as_json, as_lines, tally
+from ringrift.rules.conformance.report import Tally, as_json, as_lines, tally
 
 _program = "python -m ringrift.rules.conformance"
-_failed, _misused = 1, 2
+_failed, _misused, _unwritten = 1, 2, 3
 
 _more = f"""\
 DIR holds MANIFEST.json and the folders that it lists items of: contract_v2, contract_extra,
 rules_parity, fsm, transitions, games. Items that are no oracle are skipped for a named reason.
 
-exit status: 0 if nothing failed, 1 if an item failed, 2 if the command or the folder is wrong
+exit status: 0 if nothing failed, 1 if an item failed, 2 if the command or the folder is wrong,
+3 if the report could not be written
 
 example:
   {_program} ../vectors
@@ -37,13 +39,25 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{_program}: {printable(str(error))}\n")
         return _misused
     tallies = tally((item, judge(item)) for item in items)
-    failures = [failure for counted in tallies.values() for failure in counted.failures]
-    if options.json:
+    try:
+        _report(tallies, options.json)
+    except OSError as error:
+        # Nothing that is left in the buffer is to fail once more at the last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"{_program}: the report cannot be written: {error.strerror}\n")
+        return _unwritten
+    return _failed if any(counted.failed for counted in tallies.values()) else 0
+
+
+def _report(tallies: dict[str, Tally], as_object: bool) -> None:
+    if as_object:
         sys.stdout.write(json.dumps(as_json(tallies), indent=2) + "\n")
+        failures = [failure for counted in tallies.values() for failure in counted.failures]
         sys.stderr.writelines(f"failed: {failure}\n" for failure in failures)
     else:
         sys.stdout.writelines(f"{line}\n" for line in as_lines(tallies))
-    return _failed if failures else 0
+    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

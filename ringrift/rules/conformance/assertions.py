@@ -28,7 +28,7 @@ def measure(before: State, after: State, played: Sequence[Move]) -> dict[str, ob
         _decision: _a_line if eligible_lines(after) else None,
         **measure_material(before, after),
         **_measure_chain(before, after, played),
-        "extractionCount": sum(after.eliminated) - sum(before.eliminated),
+        "extractionCount": _rings(before, before.player) - _rings(after, before.player),
         "noLineCollapse": after.collapsed == before.collapsed,
     }
 
@@ -39,7 +39,7 @@ def measure_material(before: State, after: State) -> dict[str, object]:
         "stackCount": len(after.stacks),
         "markerCount": after.marked.bit_count(),
         "collapsedCount": after.collapsed.bit_count(),
-        "sInvariantDelta": _progress(after) - _progress(before),
+        "sInvariantDelta": progress(after) - progress(before),
     }
     for seat in after.variant.seats:
         measured[f"player{seat}RingsInHand"] = after.hand[seat]
@@ -48,7 +48,12 @@ def measure_material(before: State, after: State) -> dict[str, object]:
     return measured
 
 
-def _progress(state: State) -> int:
+def _rings(state: State, seat: int) -> int:
+    """Return how many rings a player has in the game; a struck ring is never the striker's."""
+    return state.hand[seat] + state.on_board[seat]
+
+
+def progress(state: State) -> int:
     """Return what section 16 calls S."""
     return state.marked.bit_count() + state.collapsed.bit_count() + sum(state.eliminated)
 

@@ -6,6 +6,7 @@ One among them has the form of contract vectors instead, and is an older edition
 from collections.abc import Callable, Iterable
 
 from ringrift.rules.conformance.contract import check_contract
+from ringrift.rules.conformance.positions import read_fixture
 from ringrift.rules.conformance.verdict import Difference, Passed, Skipped, compare_fields
 from ringrift.rules.geometry import Board, bits
 from ringrift.rules.json_fields import (
@@ -21,7 +22,6 @@ from ringrift.rules.json_fields import (
     read_word,
 )
 from ringrift.rules.json_move import read_move
-from ringrift.rules.json_state import read_state
 from ringrift.rules.lines import eligible_lines
 from ringrift.rules.state import State
 from ringrift.rules.turn import apply
@@ -33,7 +33,7 @@ def check_extra(vector: Json) -> Passed | Skipped:
         return check_contract(vector, "D")
     given = read_map(get(vector, "input"), "input")
     asserted = read_map(get(vector, "assertions"), "assertions")
-    before = read_state(get(given, "state"))
+    before = read_fixture(get(given, "state"))
     detection = get(asserted, "lineDetection")
     if detection is not None:
         _check_detection(before, read_map(detection, "lineDetection"))

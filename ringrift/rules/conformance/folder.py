@@ -33,58 +33,62 @@ class Item:
 
 
 def load(folder: pathlib.Path) -> list[Item]:
-    """Return every item of a folder, stratum by stratum. Raises `FolderError`.
+    """Return every item of a folder, stratum by stratum. Raises `FolderError`, also if it has none.
 
     What the manifest lists must be there; what it does not list is returned all the same.
     """
     if not folder.is_dir():
         raise FolderError(f"DIR is {str(folder)!r}; expected a folder")
     manifest = _parse_file(folder, folder / "MANIFEST.json")
-    return [item for stratum in strata for item in _stratum(folder, stratum, manifest)]
+    items = [item for stratum in strata for item in _stratum(folder, stratum, manifest)]
+    if not items:
+        folders = ", ".join(strata)
+        raise FolderError(f"DIR is {str(folder)!r}, with no item; expected some in {folders}")
+    return items
 
 
 def _stratum(folder: pathlib.Path, stratum: str, manifest: Json) -> Iterator[Item]:
     listed = _listed(stratum, manifest)
     earlier: dict[str, list[Json]] = {}
-    for name, value in _values(folder, stratum):
-        label = listed.pop(name, {}).get("class")
-        steps = earlier.setdefault(_sequence(value) or name, [])
+    missing = dict.fromkeys(listed)
+    for file, name, value in _values(folder, stratum):
+        key = (file, name) if (file, name) in listed else (None, name)
+        missing.pop(key, None)
+        label = listed.get(key, {}).get("class")
+        sequence = _sequence(value)
+        steps = [] if sequence is None else earlier.setdefault(sequence, [])
         yield Item(stratum, name, value, label, tuple(steps))
         steps.append(value)
-    for name in listed:
+    for _, name in missing:
         yield Item(stratum, name, None)
 
 
-def _listed(stratum: str, manifest: Json) -> dict[str, Json]:
-    """Return what the manifest says of a stratum's items, by their ids."""
+def _listed(stratum: str, manifest: Json) -> dict[tuple[str | None, str], Json]:
+    """Return what the manifest says of a stratum's items, by their files, if named, and ids."""
     try:
         entries = [
             read_map(entry, f"{stratum}[{index}]")
             for index, entry in enumerate(read_list(manifest.get(stratum, []), stratum))
         ]
-        if stratum == "rules_parity":
-            return {
-                _text(entry, "file").removeprefix("rules_parity/").removesuffix(".json"): entry
-                for entry in entries
-            }
-        return {_text(entry, "id"): entry for entry in entries}
+        return {_key(stratum, entry): entry for entry in entries}
     except NotationError as error:
         raise FolderError(f"MANIFEST.json: {error}") from None
 
 
-def _values(folder: pathlib.Path, stratum: str) -> Iterator[tuple[str, Json]]:
-    """Yield each item of a stratum with its id, file by file."""
+def _values(folder: pathlib.Path, stratum: str) -> Iterator[tuple[str, str, Json]]:
+    """Yield each item of a stratum with its file and id, file by file."""
     root = folder / stratum
     if stratum == "rules_parity":
         for path in sorted(root.rglob("*.json")):
             name = path.relative_to(root).with_suffix("").as_posix()
-            yield name, _parse_file(folder, path)
+            yield f"{stratum}/{name}.json", name, _parse_file(folder, path)
         return
     for path in sorted(root.glob("*.json" if stratum in _bundled else "*.jsonl")):
+        file = path.relative_to(folder).as_posix()
         values = _vectors(folder, path) if stratum in _bundled else _lines(folder, path)
         for place, value in values:
             try:
-                yield _text(value, "id"), value
+                yield file, _text(value, "id"), value
             except NotationError as error:
                 raise FolderError(f"{place}: {error}") from None
 
@@ -134,6 +138,14 @@ def _text(source: Json, name: str) -> str:
     if not isinstance(value, str):
         raise wrong(name, value, "a string")
     return value
+
+
+def _key(stratum: str, entry: Json) -> tuple[str | None, str]:
+    """Return the file that an entry of the manifest names, if it does, and the item's id."""
+    if stratum == "rules_parity":
+        file = _text(entry, "file")
+        return file, file.removeprefix("rules_parity/").removesuffix(".json")
+    return _text(entry, "file") if "file" in entry else None, _text(entry, "id")
 
 
 def _sequence(value: Json) -> str | None:

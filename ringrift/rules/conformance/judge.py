@@ -23,7 +23,7 @@ _checks: dict[str, Callable[[Json], Passed | Skipped]] = {
     "games": check_game,
 }
 
-_faults = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError)
+_faults = (ArithmeticError, AttributeError, LookupError, RuntimeError, StopIteration, TypeError)
 """What a fault of the engine may raise; the other items are to be judged all the same."""
 
 

@@ -2,16 +2,53 @@
 
 from collections.abc import Mapping
 
+from ringrift.rules.config import RuleSet
 from ringrift.rules.geometry import Board, bits
-from ringrift.rules.json_fields import Json, key, read_key, read_map
+from ringrift.rules.json_fields import Json, get, key, read_key, read_map
+from ringrift.rules.json_state import read_state
 from ringrift.rules.moves import Move, MoveType
-from ringrift.rules.state import State
-from ringrift.rules.turn import apply, legal_moves
+from ringrift.rules.state import Owed, Phase, State
+from ringrift.rules.turn import apply, default_rules, legal_moves
 
 class_c = "class C: its region is not cut off"
 class_d = "class D: its effect is right, its setting is wrong"
 
 Material = dict[str, dict[str, object]]
+
+
+def read_fixture(value: object, rules: RuleSet = default_rules) -> State:
+    """Read the state of a fixture: as `read_state`, but that two fields are not believed.
+
+    A fixture's game goes on, whatever `gameStatus` says. `mustMoveFromStackKey` may be that of an
+    earlier turn: it is obeyed only where it names a stack of the player to move, and not in phase
+    capture, where without `chainCapturePosition` any stack may capture that its move names.
+    """
+    source = dict(read_map(value, "state"))
+    must_move = get(source, _must_move)
+    source |= {"gameStatus": "active", _must_move: None, "must_move_from_stack_key": None}
+    state = read_state(source, rules)
+    if must_move is None or state.phase is Phase.CAPTURE:
+        return state
+    cell = read_key(state.variant.board, must_move, _must_move)
+    if not state.controlled[state.player] >> cell & 1:
+        return state
+    return read_state(source | {_must_move: must_move}, rules)
+
+
+_must_move = "mustMoveFromStackKey"
+
+
+def turn_owing(players: int, owed: Owed, recovered: bool = False) -> Json:
+    """Return the `turn` object of a state in which an elimination is owed, and nothing else is."""
+    return {
+        "owed": owed.value,
+        "recovered": recovered,
+        "changed": False,
+        "swapped": False,
+        "streaks": [0] * players,
+        "lostTurns": [0] * players,
+        "lastActor": 0,
+    }
 
 
 def without_no_actions(state: State) -> State:
