@@ -1,10 +1,11 @@
 """Decides what this node plays next, and with which seeds.
 
-Every config gets the same share of this node's compute: the next turn goes to the one on which the
-least has been spent. A turn is charged in full when it begins, and what it really cost when it
-ends, so that turns under way at the same time differ; and it is on the disk before it begins, so
-that an agent that is killed again and again does not begin with the same config every time. Ties
-are broken by a hash of node and config: boxes that vanish after an hour do not all play the same.
+Every config gets the same share of this node's compute, which is the wall time of its workers'
+slots: the next turn goes to the one on which the least has been spent. A turn is charged in full
+when it begins, and what it really cost when it ends, so that turns under way at the same time
+differ; and it is on the disk before it begins, so that an agent that is killed again and again does
+not begin with the same config every time. Ties are broken by a hash of node and config: boxes that
+vanish after an hour do not all play the same.
 
 No seed is used twice in the mesh: it is an HMAC under the node's own key of the store's id and a
 counter whose blocks are reserved on disk before use. A restored backup gets a new store id, and so
@@ -12,6 +13,7 @@ new seeds, as soon as a peer tells it that it is one; a worker sees seeds, never
 """
 
 import collections
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -94,12 +96,18 @@ class SelfplayScheduler(P2PMixinBase):
         await self.write(lambda store: store.set_setting(_charged, charged_s))
 
     async def begin_turn(self) -> Assignment:
-        """Return what the next free worker should play. Call `end_turn` when it has."""
+        """Return what the next free worker should play. Call `end_turn` when it has.
+
+        If it cannot be written down, or is cancelled meanwhile, no turn has begun.
+        """
         config = min(
             self._charged_s, key=lambda each: (self._charged_s[each], self._tie_breaks[each])
         )
         self._charged_s[config] += turn_s
-        await self.save()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.end_turn, config, 0.0)
+            await self.save()
+            undo.pop_all()
         return Assignment(config, self.runtime.rng.choice(self._lineups[config]))
 
     def end_turn(self, config: str, spent_s: float) -> None:

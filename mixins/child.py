@@ -72,6 +72,7 @@ class Child:
     def __init__(self, process: trio.Process) -> None:
         self._process = process
         self._stderr = b""
+        self._is_stopped = False
 
     @classmethod
     async def start(cls, command: Sequence[str], environment: Mapping[str, str]) -> "Child":
@@ -137,6 +138,9 @@ class Child:
 
     async def stop(self) -> None:
         """End the child's whole process group and reap it, in bounded time. Idempotent."""
+        if self._is_stopped:  # the group's id may be another's by now
+            return
+        self._is_stopped = True
         with trio.CancelScope(shield=True):
             if self._process.returncode is None:
                 self._signal(signal.SIGTERM)

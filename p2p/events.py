@@ -57,13 +57,13 @@ class RecordsStored(Event):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RecordRefuted(Event):
-    """A record that came from a peer was replayed here, and is not what it claims to be."""
+    """A record was replayed here, and is not what it claims to be."""
 
     id: RecordId
     producer: NodeId
     """Who made it, as the record says."""
     source: NodeId
-    """The peer that gave it."""
+    """The peer that gave it, or this node."""
     reason: str
 
 

@@ -69,7 +69,7 @@ class AgentSettings:
     worker: str | None = None
     """A command that plays in place of the built-in one; see `docs/workers.md`."""
     replay_share: float = replay_share_default
-    """How many of the games that come from peers are replayed, from 0 to 1."""
+    """How many of the games that are not made by the built-in worker here are replayed, 0 to 1."""
 
 
 class ServeLocal(Protocol):
@@ -146,6 +146,7 @@ class Agent:
             runtime,
             kind=kind_name,
             share=settings.replay_share,
+            check_own=settings.worker is not None,
             command=replayer_command(),
             environment=dict(os.environ),
             start_replayer=world.start_replayer,

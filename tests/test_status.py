@@ -90,7 +90,7 @@ def test_a_pipe_gets_plain_lines_in_which_a_peer_means_nothing_but_its_text(show
         "self-play: 42 games; time of each of 3 configs: 0 s to 2 min 5 s",
         "sync: 1 exchange, 1,200 filters, 1 false positive, 0 lists, 4,567 bytes",
         "records: 30 pushed, 2 given, 1,000 taken",
-        "replays of 2 % of others' games: 1,500 good, 0 bad",
+        "replays of a sample of 2 %: 1,500 good, 0 bad",
         "",
         f"MEMBER{gap[:-2]}  ID            STATE  HEARD           VERSION  ADDRESSES",
         f"desk{gap}  aaaaaaaaaaaa  alive  this node       0.1.0",
@@ -121,7 +121,7 @@ def test_replays_that_are_not_simply_good_are_told(shown: Any) -> None:
     }  # fmt: skip
     text, _ = shown(report(replays=replays))
     assert (
-        "replays of 12.5 % of others' games: 0 good, 1 bad, 20 of other versions, "
+        "replays of a sample of 12.5 %: 0 good, 1 bad, 20 of other versions, "
         "3,000 not replayed, 4 waiting\n"
     ) in text
 

@@ -1,68 +1,89 @@
-"""Whose records did not replay: what is kept across restarts, bounded."""
+"""Whose records did not replay: kept by the peer that gave them, across restarts, bounded.
+
+Only the source is certain. A source that makes producers up uses its own room and nobody else's.
+"""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
 
-producers_max = 64
-"""Beyond, the one whose latest failure is the oldest is forgotten: anybody can make names up."""
+sources_max = 64
+"""Beyond, the one whose latest failure is the oldest is forgotten."""
+
+producers_max = 8
+"""Those that a source named first; its records by others are counted together."""
 
 recent_ms_max = 24 * 3_600_000
 
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
-class Failure(msgspec.Struct, frozen=True):
-    """What is known of one producer."""
 
-    count: Annotated[int, msgspec.Meta(ge=1)]
-    """Its records that have failed here."""
+class Failed(msgspec.Struct, frozen=True):
+    """What is known of the records of one source that have failed here."""
+
+    by_producer: dict[str, _Count]
+    """How many, by the id of who they say has made them, in hex."""
+    others: Annotated[int, msgspec.Meta(ge=0)]
+    """How many say that they are by further producers."""
     latest: str
     """The id of the latest, in hex."""
-    source: str
-    """The peer that gave it, in hex."""
+    producer: str
+    """Who the latest says has made it, in hex."""
     reason: str
     time_ms: int
     """When it failed, by this box's clock."""
 
+    @property
+    def count(self) -> int:
+        """How many have failed."""
+        return sum(self.by_producer.values()) + self.others
+
 
 class Failures:
-    """The failures of every producer that has any, by its id in hex."""
+    """The failures of every source that has any, by its id in hex."""
 
-    def __init__(self, by_producer: Mapping[str, Failure] | None = None) -> None:
-        self._by_producer = dict(by_producer or {})
+    def __init__(self, by_source: Mapping[str, Failed] | None = None) -> None:
+        self._by_source = dict(by_source or {})
 
     @classmethod
     def parse(cls, value: object) -> "Failures":
         """Read what `data` returned; None is nothing. Raises `ValueError` for anything else."""
-        return cls() if value is None else cls(msgspec.convert(value, dict[str, Failure]))
+        return cls() if value is None else cls(msgspec.convert(value, dict[str, Failed]))
 
     def data(self) -> object:
         """Return all of it, as JSON can say it."""
-        return msgspec.to_builtins(self._by_producer)
+        return msgspec.to_builtins(self._by_source)
 
     def add(
-        self, producer: NodeId, record: RecordId, source: NodeId, reason: str, now_ms: int
+        self, source: NodeId, producer: NodeId, record: RecordId, reason: str, now_ms: int
     ) -> None:
         """Note that a record has failed."""
-        before = self._by_producer.pop(producer.hex(), None)
-        count = 1 if before is None else before.count + 1
-        self._by_producer[producer.hex()] = Failure(
-            count, record.hex(), source.hex(), reason, now_ms
+        before = self._by_source.pop(source.hex(), None)
+        by_producer = {} if before is None else dict(before.by_producer)
+        others = 0 if before is None else before.others
+        name = producer.hex()
+        if name in by_producer or len(by_producer) < producers_max:
+            by_producer[name] = by_producer.get(name, 0) + 1
+        else:
+            others += 1
+        self._by_source[source.hex()] = Failed(
+            by_producer, others, record.hex(), name, reason, now_ms
         )
-        if len(self._by_producer) > producers_max:
-            del self._by_producer[next(iter(self._by_producer))]
+        if len(self._by_source) > sources_max:
+            del self._by_source[next(iter(self._by_source))]
 
-    def all(self) -> Mapping[str, Failure]:
+    def all(self) -> Mapping[str, Failed]:
         """Return all of them, the oldest first."""
-        return self._by_producer
+        return self._by_source
 
-    def recent(self, now_ms: int) -> Mapping[str, Failure]:
+    def recent(self, now_ms: int) -> Mapping[str, Failed]:
         """Return those whose latest failure is less than a day old."""
         return {
-            producer: failure
-            for producer, failure in self._by_producer.items()
-            if now_ms - failure.time_ms < recent_ms_max
+            source: failed
+            for source, failed in self._by_source.items()
+            if now_ms - failed.time_ms < recent_ms_max
         }

@@ -4,9 +4,14 @@ A record is stored once its shape is right; whether its moves are legal takes to
 for each. So a share of those that come from peers is drawn at ingest, waits its turn in a bounded
 queue, and is replayed in a process of its own, which runs only while there is something to do. A
 record that fails stays stored, and is passed on: it is the evidence, and every node that draws it
-comes to the same verdict. What is known of a producer outlives a restart.
+comes to the same verdict. What is known of those who gave such records outlives a restart.
 
-Who made a record is what the record says; only the peer that gave it is sure. Both are told.
+Who made a record is what the record says; only the source, the peer that gave it, is sure. So all
+is counted by source, and what one of them does changes nothing that is known of another.
+
+When the process ends over a record, or takes too long, the record is tried once more, alone, in a
+fresh one that has first shown that it answers. If that ends too, the record fails. So that such
+records do not take all the time there is, their source is then set aside for a while.
 """
 
 import collections
@@ -17,8 +22,10 @@ from typing import ClassVar, Protocol, TypeAlias
 
 import trio
 
-from managers.replay_checker.failures import Failures
+from managers.replay_checker.failures import Failed, Failures
 from managers.replay_checker.replayer import Judgement, Replayer, Verdict
+from managers.replay_checker.tallies import Tallies, Tally, Unknown
+from managers.replay_checker.throttle import Throttle
 from mixins.alarm import Alarm
 from mixins.backoff import backoff_s
 from mixins.base import Loop, P2PMixinBase
@@ -37,8 +44,12 @@ idle_s_max = 30.0
 backoff_s_first = 1.0
 backoff_s_max = 60.0
 
+aside_factor = 20
+"""A source whose record has failed for ending the process twice is set aside for so many times as
+long as the second try took: such records have at most a tenth of the time, for each source."""
+
 log_interval_s = 60.0
-"""Failures are logged one by one, but not more often than this."""
+"""Failures are logged one by one, but for each source not more often than this."""
 
 _failures = "replay-failures"
 
@@ -69,6 +80,9 @@ class _Drawn:
     source: NodeId
 
 
+Work: TypeAlias = Callable[[StartedReplayer], Awaitable[None]]
+
+
 class ReplayChecker(P2PMixinBase):
     """Replays a share of what peers give."""
 
@@ -81,34 +95,41 @@ class ReplayChecker(P2PMixinBase):
         *,
         kind: str,
         share: float,
+        check_own: bool,
         command: Sequence[str],
         environment: Mapping[str, str],
         start_replayer: StartReplayer = Replayer.start,
     ) -> None:
-        """`kind` is that of the records to replay, `share` how many of them, from 0 to 1."""
+        """`kind` is that of the records to replay, `share` how many of them, from 0 to 1.
+
+        With `check_own`, as many of those made here are replayed; their source is this node.
+        """
         super().__init__(runtime)
         self._kind = kind
         self._share = share
+        self._check_own = check_own
         self._command = command
         self._environment = environment
         self._start_replayer = start_replayer
         self._waiting: collections.deque[_Drawn] = collections.deque()
+        self._suspect: _Drawn | None = None
+        """The process has ended over it."""
         self._alarm = Alarm()
-        self._counts = dict.fromkeys(Verdict, 0)
-        self._not_replayed = 0
+        self._total = Tally()
+        self._tallies = Tallies()
         self._failures = Failures()
         self._crashes_in_a_row = 0
         self._trouble = ""
-        self._told_s: float | None = None
-        self._untold = 0
+        self._throttle = Throttle(log_interval_s)
+        self._log_alarm = Alarm()
         runtime.bus.subscribe(self.name, RecordsStored, self._draw)
 
     def loops(self) -> Iterable[Loop]:
-        """Return the loop that has records replayed."""
-        return (Loop("replay", self._replay_for_ever),)
+        """Return the loop that has records replayed, and the one that logs what was kept back."""
+        return (Loop("replay", self._replay_for_ever), Loop("log", self._log_for_ever))
 
     async def load(self) -> None:
-        """Remember whose records have failed. Call before the loop runs."""
+        """Remember whose records have failed. Call before the loops run."""
         kept = await self.read(lambda store: store.get_setting(_failures))
         try:
             self._failures = Failures.parse(kept)
@@ -116,70 +137,119 @@ class ReplayChecker(P2PMixinBase):
             self.log.error("what was kept of failed replays is forgotten: %s", error)
 
     def _draw(self, event: RecordsStored) -> None:
-        if event.source is None:
+        if event.source is None and not self._check_own:
             return
+        source = self.runtime.node if event.source is None else event.source
         for row in event.rows:
-            if row.kind != self._kind or row.producer == self.runtime.node:
-                continue
-            if self.runtime.rng.random() >= self._share:
+            if row.kind != self._kind or self.runtime.rng.random() >= self._share:
                 continue
             if len(self._waiting) < waiting_max:
-                self._waiting.append(_Drawn(row.id, row.producer, event.source))
+                self._waiting.append(_Drawn(row.id, row.producer, source))
             else:
-                self._not_replayed += 1
+                self._leave_out(source)
         self._alarm.ring()
+
+    def _leave_out(self, source: NodeId) -> None:
+        for tally in (self._total, self._tallies.of(source)):
+            tally.not_replayed += 1
 
     async def _replay_for_ever(self) -> None:
         while True:
             while not self._waiting:
                 await self._alarm.wait()
             try:
-                replayer = await self._start_replayer(self._command, self._environment)
-                await attend(replayer, functools.partial(self._replay_all, replayer))
+                await self._with_replayer(self._replay_all)
+                if self._suspect is not None:
+                    suspect, self._suspect = self._suspect, None
+                    await self._try_again(suspect)
             except (ChildFault, OSError) as fault:
                 await self._back_off(str(fault))
 
+    async def _with_replayer(self, work: Work) -> None:
+        """Start a replayer and work with it. Raises `OSError`, and `ChildFault` as `work` does."""
+        replayer = await self._start_replayer(self._command, self._environment)
+        await attend(replayer, functools.partial(work, replayer))
+
     async def _replay_all(self, replayer: StartedReplayer) -> None:
-        """Work the queue off, and wait a while for more."""
-        while self._waiting:
+        """Work the queue off, and wait a while for more; return early with a suspect."""
+        while self._waiting and self._suspect is None:
             await self._replay(replayer, self._waiting.popleft())
-            if not self._waiting:
+            if not self._waiting and self._suspect is None:
                 await self._alarm.wait(self.runtime.clock.monotonic_s() + idle_s_max)
 
     async def _replay(self, replayer: StartedReplayer, drawn: _Drawn) -> None:
-        found = await self.read(lambda store: store.bodies([drawn.id]))
-        if drawn.id not in found:  # no longer held
-            self._not_replayed += 1
+        is_aside = self.runtime.clock.monotonic_s() < self._tallies.of(drawn.source).aside_until_s
+        data = None if is_aside else await self._body(drawn)
+        if data is None:
+            self._leave_out(drawn.source)
             return
         try:
-            judgement = await replayer.judge(found[drawn.id])
-        except ChildFault:
-            self._not_replayed += 1
+            judgement = await replayer.judge(data)
+        except ChildFault as fault:
+            self.log.info("record %s is tried again: the process %s", self._described(drawn), fault)
+            self._suspect = drawn
+        else:
+            await self._take(drawn, judgement)
+
+    async def _body(self, drawn: _Drawn) -> bytes | None:
+        """Return the bytes of a record, or None if it is no longer held."""
+        return (await self.read(lambda store: store.bodies([drawn.id]))).get(drawn.id)
+
+    async def _try_again(self, drawn: _Drawn) -> None:
+        try:
+            await self._with_replayer(functools.partial(self._replay_alone, drawn))
+        except (ChildFault, OSError):
+            self._leave_out(drawn.source)
             self.log.warning("record %s was not replayed", self._described(drawn))
             raise
-        self._counts[judgement.verdict] += 1
+
+    async def _replay_alone(self, drawn: _Drawn, replayer: StartedReplayer) -> None:
+        """Replay a record over which a process has ended. Raises `ChildFault` if not for it."""
+        data = await self._body(drawn)
+        if data is None:
+            self._leave_out(drawn.source)
+            return
+        began_s = self.runtime.clock.monotonic_s()
+        await replayer.judge(b"")  # one that cannot answer this is no witness against a record
+        try:
+            judgement = await replayer.judge(data)
+        except ChildFault as fault:
+            judgement = Judgement(Verdict.BAD, f"replaying it crashes: the process {fault}")
+            now_s = self.runtime.clock.monotonic_s()
+            self._tallies.of(drawn.source).aside_until_s = now_s + aside_factor * (now_s - began_s)
+        await self._take(drawn, judgement)
+
+    async def _take(self, drawn: _Drawn, judgement: Judgement) -> None:
+        """Take note of a judgement."""
         self._crashes_in_a_row = 0
         self._trouble = ""
+        tally = self._tallies.of(drawn.source)
+        self._total.add(judgement.verdict)
+        tally.add(judgement.verdict)
+        if judgement.verdict is Verdict.UNKNOWN:
+            now_ms = self.runtime.clock.wall_ms()
+            tally.latest_unknown = Unknown(drawn.id, drawn.producer, judgement.reason, now_ms)
         if judgement.verdict is Verdict.BAD:
             await self._report(drawn, judgement.reason)
 
     async def _report(self, drawn: _Drawn, reason: str) -> None:
         self._failures.add(
-            drawn.producer, drawn.id, drawn.source, reason, self.runtime.clock.wall_ms()
+            drawn.source, drawn.producer, drawn.id, reason, self.runtime.clock.wall_ms()
         )
-        self._log(drawn, reason)
+        if self._throttle.passes(drawn.source, self.runtime.clock.monotonic_s()):
+            self.log.warning("record %s fails: %s", self._described(drawn), reason)
+        self._log_alarm.ring()
         self.emit(RecordRefuted(drawn.id, drawn.producer, drawn.source, reason))
         data = self._failures.data()
         await self.write(lambda store: store.set_setting(_failures, data))
 
-    def _log(self, drawn: _Drawn, reason: str) -> None:
-        now_s = self.runtime.clock.monotonic_s()
-        if self._told_s is not None and now_s - self._told_s < log_interval_s:
-            self._untold += 1
-            return
-        more = f"; so did {self._untold} since the last such line" if self._untold else ""
-        self.log.warning("record %s fails: %s%s", self._described(drawn), reason, more)
-        self._told_s, self._untold = now_s, 0
+    async def _log_for_ever(self) -> None:
+        """Log how many failures were kept out of the log, once a source's interval is over."""
+        while True:
+            await self._log_alarm.wait(self._throttle.due_s())
+            for source, count in self._throttle.due(self.runtime.clock.monotonic_s()):
+                giver = self._named(source.hex())
+                self.log.warning("of the records given by %s, %d more fail", giver, count)
 
     def _described(self, drawn: _Drawn) -> str:
         return (
@@ -189,6 +259,8 @@ class ReplayChecker(P2PMixinBase):
 
     def _named(self, node: str) -> str:
         """Return a node's name with the beginning of its id, or that alone for a stranger."""
+        if node == self.runtime.node.hex():
+            return "this node"
         for member in self.runtime.peers.members():
             if member.id.hex() == node:
                 return f"{member.name} ({node[:12]})"
@@ -207,31 +279,49 @@ class ReplayChecker(P2PMixinBase):
         return {
             "replays": {
                 "share": self._share,
-                "good": self._counts[Verdict.GOOD],
-                "bad": self._counts[Verdict.BAD],
-                "unknown": self._counts[Verdict.UNKNOWN],
-                "not_replayed": self._not_replayed,
+                **self._total.status(),
                 "waiting": len(self._waiting),
-                "bad_by_producer": {
-                    producer: {
-                        "count": failure.count,
-                        "latest": failure.latest,
-                        "given_by": failure.source,
-                        "reason": failure.reason,
-                        "ago_s": round((now_ms - failure.time_ms) / 1000, 1),
+                "by_source": {source.hex(): tally.status() for source, tally in self._tallies},
+                "bad_by_source": {
+                    source: {
+                        "count": failed.count,
+                        "by_producer": failed.by_producer,
+                        "other_producers": failed.others,
+                        "latest": failed.latest,
+                        "producer": failed.producer,
+                        "reason": failed.reason,
+                        "ago_s": round((now_ms - failed.time_ms) / 1000, 1),
                     }
-                    for producer, failure in self._failures.all().items()
+                    for source, failed in self._failures.all().items()
                 },
             }
         }
 
     def health(self) -> Iterable[str]:
-        """Name the producers whose records have failed within a day, and a replayer in trouble."""
+        """Name a replayer in trouble, and the sources whose records fail or cannot be judged."""
         if self._trouble:
             yield self._trouble
-        for producer, failure in self._failures.recent(self.runtime.clock.wall_ms()).items():
+        now_ms = self.runtime.clock.wall_ms()
+        for source, failed in self._failures.recent(now_ms).items():
             yield (
-                f"records made by {self._named(producer)} do not replay: {failure.count} so far; "
-                f"the latest, {failure.latest[:12]}, given by {self._named(failure.source)}: "
-                f"{failure.reason}"
+                f"{self._blamed(source, failed)} do not replay: {failed.count} so far; "
+                f"the latest {failed.latest[:12]}: {failed.reason}"
             )
+        for giver, tally in self._tallies:
+            if (found := tally.mostly_unknown(now_ms)) is not None:
+                unknown, judged, latest = found
+                yield (
+                    f"{unknown} of the last {judged} games drawn of those given by "
+                    f"{self._named(giver.hex())} cannot be judged by this version; the latest "
+                    f"{latest.id.hex()[:12]}, made by {self._named(latest.producer.hex())}: "
+                    f"{latest.reason}; do all boxes run the same version?"
+                )
+
+    def _blamed(self, source: str, failed: Failed) -> str:
+        """Return the words for a source's records that fail: who gave, and by whom they say."""
+        giver = self._named(source)
+        if failed.by_producer.keys() == {source}:
+            return f"games made and given by {giver}"
+        makers = ", ".join(map(self._named, failed.by_producer))
+        more = " and others" if failed.others else ""
+        return f"games given by {giver} that say they are by {makers}{more}"

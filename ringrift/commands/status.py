@@ -107,14 +107,14 @@ def _selfplay_line(by_config: Mapping[str, Mapping[str, Any]]) -> Text:
 
 
 def _replays_line(replays: Mapping[str, Any]) -> Text:
-    """Tell what replaying some of the others' games has shown."""
+    """Tell what replaying a sample of the games has shown."""
     told = ", ".join(
         f"{replays[field]:,} {name}"
         for field, name in _replay_counts
         if replays[field] or field in ("good", "bad")
     )
     style = "yellow" if replays["bad"] else "dim"
-    return Text(f"replays of {100 * replays['share']:.4g} % of others' games: {told}", style)
+    return Text(f"replays of a sample of {100 * replays['share']:.4g} %: {told}", style)
 
 
 def _games_table(held: Mapping[str, int], known: Iterable[str]) -> Table:

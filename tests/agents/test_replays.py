@@ -1,6 +1,7 @@
 """A game that does not replay is found by the others, whoever passes it on."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +55,33 @@ async def test_a_producer_whose_game_does_not_replay_is_named_by_status_on_every
             return report["replays"]["good"] >= 2 and report
 
         report = await eventually("b has replayed those of a", good, context=agents.logs)
-        assert report["replays"]["bad_by_producer"].keys() == {cheat.hex()}
+        (found_bad,) = report["replays"]["bad_by_source"].values()
+        assert found_bad["by_producer"] == {cheat.hex(): 1}
+        on_a = await a.status()
+        assert on_a["node"]["id"] not in on_a["replays"]["by_source"]  # it believes its own worker
         shown = await command(b.home, "status")
         assert shown.returncode == 4
-        assert f"records made by {cheat.hex()[:12]} do not replay: 1 so far" in shown.stdout
-        assert f"{record_id(record).hex()[:12]}, given by a (" in shown.stdout
-        assert "move 6: " in shown.stdout
-        assert "do not replay" in (await command(b.home, "doctor")).stdout
+        assert "games given by a (" in shown.stdout
+        blamed = f"that say they are by {cheat.hex()[:12]} do not replay: 1 so far"
+        assert f"{blamed}; the latest {record_id(record).hex()[:12]}: move 6: " in shown.stdout
+        assert blamed in (await command(b.home, "doctor")).stdout
         assert b"move 6: " in b.log
 
         await b.kill()
         b = await agents.start("b", "--workers", "0")
         shown = await command(b.home, "status")
         assert cheat.hex()[:12] in shown.stdout
+
+
+async def test_games_of_a_worker_of_the_users_own_are_replayed_on_its_box(tmp_path: Path) -> None:
+    fields = "--config {config} --players {players} --producer {producer} --seeds - --leashed"
+    extra = {"RINGRIFT_WORKER": f"{sys.executable} -m ringrift.selfplay {fields}"}
+    async with fleet(tmp_path) as agents:
+        a = await agents.start("a", "--workers", "1", "--replay-share", "1", extra=extra)
+
+        async def good() -> bool:
+            report = await a.status()
+            own = report and report["replays"]["by_source"].get(report["node"]["id"])
+            return bool(own) and own["good"] >= 1
+
+        await eventually("a has replayed a game of its own", good, context=lambda: a)

@@ -1,121 +1,20 @@
 """What peers give is sampled, replayed elsewhere, and what fails is told. In virtual time."""
 
-import contextlib
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-import trio
 
-from managers.replay_checker import Judgement, ReplayChecker, Replayer, Verdict
-from managers.replay_checker.failures import producers_max
-from managers.replay_checker.manager import idle_s_max, log_interval_s, waiting_max
+from managers.replay_checker.manager import (
+    aside_factor,
+    idle_s_max,
+    log_interval_s,
+    waiting_max,
+)
 from managers.replay_checker.replayer import record_s_max
-from mixins.base import P2PMixinBase
-from mixins.child import Child, ChildEnded, ChildFault, ChildRubbish, attend
-from mixins.runtime import Runtime
-from p2p.envelope import RecordId, make_record, parse_record, record_id
-from p2p.events import RecordRefuted, RecordsStored
-from p2p.identity.ids import NodeId
-from tests.rig import epoch_ms, in_virtual_time, me, pass_s, rig
-
-peer, maker, other = (NodeId(name.ljust(16, b".")) for name in (b"peer", b"maker", b"other"))
-
-
-def record(number: int, verdict: str = "replays", producer: NodeId = maker) -> bytes:
-    """Make a record on which the fake replayer has this to say."""
-    return make_record("game", 1, "square8_2p", epoch_ms, producer, [verdict, number])
-
-
-class FakeReplayer:
-    """Says of a record what is written in it, or ends; takes as long as the test wants."""
-
-    def __init__(self, office: "Office") -> None:
-        self._office = office
-
-    async def drain_stderr(self) -> None:
-        """Say nothing."""
-
-    async def judge(self, data: bytes) -> Judgement:
-        """Judge."""
-        await pass_s(self._office.judge_s)
-        body: Any = parse_record(data).body
-        self._office.judged.append(record_id(data))
-        if body[0] == "crash":
-            raise ChildEnded("was killed by SIGKILL")
-        if body[0] == "rubbish":
-            raise ChildRubbish("wrote 'hm'")
-        return Judgement.parse(body[0].encode())
-
-    async def stop(self) -> None:
-        """End at once."""
-        self._office.running -= 1
-
-
-class Giver(P2PMixinBase):
-    """Stores records as a sync does."""
-
-    name = "giver"
-    publishes = (RecordsStored,)
-
-
-class Office:
-    """A replay checker at work, and what became of it."""
-
-    def __init__(self, runtime: Runtime, share: float) -> None:
-        self.runtime = runtime
-        self.judge_s = 0.0
-        self.judged: list[RecordId] = []
-        self.started = 0
-        self.running = 0
-        self.startable = True
-        self.refuted: list[RecordRefuted] = []
-        self.checker = ReplayChecker(
-            runtime, kind="game", share=share, command=["replay"], environment={},
-            start_replayer=self._start,
-        )  # fmt: skip
-        self._giver = Giver(runtime)
-        runtime.bus.subscribe("test", RecordRefuted, self.refuted.append)
-
-    async def _start(self, _: Sequence[str], __: Mapping[str, str]) -> FakeReplayer:
-        if not self.startable:
-            raise FileNotFoundError("no such file: replay")
-        self.started += 1
-        self.running += 1
-        return FakeReplayer(self)
-
-    async def receive(self, *records: bytes, source: NodeId | None = peer) -> None:
-        """Store records that came from a peer."""
-        await self._giver.ingest(records, source)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What the status counts, as far as it is not 0."""
-        told: Any = self.checker.status()["replays"]
-        names = ("good", "bad", "unknown", "not_replayed", "waiting")
-        return {name: told[name] for name in names if told[name]}
-
-    @property
-    def by_producer(self) -> dict[str, Any]:
-        """What the status says of those whose records have failed."""
-        told: Any = self.checker.status()["replays"]
-        found: dict[str, Any] = told["bad_by_producer"]
-        return found
-
-
-@contextlib.asynccontextmanager
-async def office(folder: Path, share: float = 1.0) -> AsyncIterator[Office]:
-    """Run a replay checker."""
-    with rig(folder) as runtime:
-        at = Office(runtime, share)
-        await at.checker.load()
-        async with trio.open_nursery() as nursery:
-            for loop in at.checker.loops():
-                nursery.start_soon(loop.run)
-            yield at
-            nursery.cancel_scope.cancel()
+from p2p.envelope import make_record, record_id
+from p2p.events import RecordRefuted
+from tests.managers.replay_office import maker, office, other, peer, record
+from tests.rig import epoch_ms, in_virtual_time, me, pass_s
 
 
 def test_every_verdict_is_counted(tmp_path: Path) -> None:
@@ -141,13 +40,14 @@ def test_a_failure_is_told_with_producer_record_and_first_wrong_move(
             await pass_s(10)
             reason = "move 7: there is no stack"
             assert at.refuted == [RecordRefuted(record_id(bad), maker, peer, reason)]
-            assert at.by_producer == {
-                maker.hex(): {
-                    "count": 1, "latest": record_id(bad).hex(), "given_by": peer.hex(),
-                    "reason": reason, "ago_s": 10.0,
+            assert at.bad == {
+                peer.hex(): {
+                    "count": 1, "by_producer": {maker.hex(): 1}, "other_producers": 0,
+                    "latest": record_id(bad).hex(), "producer": maker.hex(), "reason": reason,
+                    "ago_s": 10.0,
                 }
             }  # fmt: skip
-            (problem,) = at.checker.health()
+            (problem,) = at.problems
             for text in (problem, caplog.text):
                 for part in (maker.hex()[:12], record_id(bad).hex()[:12], reason, peer.hex()[:12]):
                     assert part in text
@@ -159,11 +59,37 @@ def test_what_was_made_here_or_is_of_another_kind_is_not_replayed(tmp_path: Path
     async def story() -> None:
         async with office(tmp_path) as at:
             await at.receive(record(1), source=None)
-            await at.receive(record(2, producer=me))
             await at.receive(make_record("horoscope", 1, "aries", epoch_ms, maker, ["luck"]))
             await pass_s(1)
             assert at.counts == {}
             assert at.started == 0
+
+    in_virtual_time(story)
+
+
+def test_a_record_that_says_it_was_made_here_and_comes_from_a_peer_is_replayed(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with office(tmp_path) as at:
+            await at.receive(record(1, "fails move 1: no", producer=me))
+            await pass_s(1)
+            (problem,) = at.problems
+            assert f"games given by {peer.hex()[:12]} that say they are by this node do" in problem
+
+    in_virtual_time(story)
+
+
+def test_what_a_worker_of_the_users_own_has_made_here_is_replayed_too(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with office(tmp_path, check_own=True) as at:
+            await at.receive(record(1, "fails move 1: no", producer=me), source=None)
+            await at.receive(record(2))
+            await pass_s(1)
+            assert at.counts == {"good": 1, "bad": 1}
+            assert at.bad.keys() == {me.hex()}
+            assert at.refuted[0].source == me
+            assert at.problems[0].startswith("games made and given by this node do not replay: 1 ")
 
     in_virtual_time(story)
 
@@ -212,36 +138,89 @@ def test_a_flood_of_bad_records_is_counted_exactly_and_logged_seldom(
     async def story() -> None:
         async with office(tmp_path) as at:
             await at.receive(*(record(number, "fails move 1: no") for number in range(300)))
-            await pass_s(log_interval_s + 1)
+            await pass_s(log_interval_s - 1)
             assert at.counts == {"bad": 300}
-            assert at.by_producer[maker.hex()]["count"] == 300
+            assert at.bad[peer.hex()]["count"] == 300
             assert len(at.refuted) == 300
             assert caplog.text.count("move 1: no") == 1
-            await at.receive(record(300, "fails move 1: no"))
+            assert "more fail" not in caplog.text
+            await pass_s(1.5)
+            assert f"given by {peer.hex()[:12]}, 299 more fail" in caplog.text
+            await at.receive(record(300, "fails move 2: no"))
+            await pass_s(log_interval_s - 1)
+            assert caplog.text.count(" more fail") == 1
+            await pass_s(1.5)
+            assert "1 more fail" in caplog.text
+            await pass_s(log_interval_s)
+            await at.receive(record(301, "fails move 3: no"))
             await pass_s(1)
-            assert "so did 299 since the last such line" in caplog.text
+            assert "move 2" not in caplog.text
+            assert "move 3: no" in caplog.text
+
+    in_virtual_time(story)
+
+
+def test_a_flood_from_one_peer_keeps_nobody_else_out_of_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with office(tmp_path) as at:
+            await at.receive(*(record(number, "fails move 1: no") for number in range(300)))
+            await at.receive(record(300, "fails move 9: no"), source=other)
+            await pass_s(10)
+            assert "move 9: no" in caplog.text
 
     in_virtual_time(story)
 
 
 @pytest.mark.parametrize("how", ["crash", "rubbish"])
-def test_a_replayer_that_fails_is_replaced_and_the_record_is_not_tried_again(
-    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_record_over_which_two_processes_end_fails(tmp_path: Path, how: str) -> None:
     poison = record(1, how)
 
     async def story() -> None:
         async with office(tmp_path) as at:
-            await at.receive(poison, record(2))
+            await at.receive(poison)
+            await pass_s(1)
+            assert at.counts == {"bad": 1}
+            await at.receive(record(2), source=other)
+            await pass_s(1)
+            assert at.counts == {"good": 1, "bad": 1}
+            assert at.judged.count(record_id(poison)) == 2
+            assert at.started == 3
+            (problem,) = at.problems
+            assert f"given by {peer.hex()[:12]}" in problem
+            assert "replaying it crashes: the process w" in problem
+
+    in_virtual_time(story)
+
+
+def test_a_record_over_which_one_process_ends_and_not_the_next_is_judged(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with office(tmp_path) as at:
+            await at.receive(record(1, "crashes once"), record(2))
             await pass_s(0.5)
-            (problem,) = at.checker.health()
-            assert "the process that replays records" in problem
-            assert f"record {record_id(poison).hex()[:12]}" in caplog.text
+            assert at.counts == {"good": 2}
+            assert at.problems == []
+
+    in_virtual_time(story)
+
+
+def test_a_replayer_that_is_broken_accuses_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = record(1)
+
+    async def story() -> None:
+        async with office(tmp_path) as at:
+            at.broken = True
+            await at.receive(first, record(2))
+            await pass_s(0.5)
+            assert at.problems == ["the process that replays records ended with status 1"]
+            assert f"record {record_id(first).hex()[:12]}" in caplog.text
+            at.broken = False
             await pass_s(2)
             assert at.counts == {"good": 1, "not_replayed": 1}
-            assert list(at.checker.health()) == []
-            assert at.started == 2
-            assert at.judged.count(record_id(poison)) == 1
+            assert at.problems == []
 
     in_virtual_time(story)
 
@@ -249,9 +228,52 @@ def test_a_replayer_that_fails_is_replaced_and_the_record_is_not_tried_again(
 def test_a_replayer_that_fails_again_and_again_is_tried_ever_more_seldom(tmp_path: Path) -> None:
     async def story() -> None:
         async with office(tmp_path) as at:
-            await at.receive(*(record(number, "crash") for number in range(100)))
+            at.broken = True
+            await at.receive(*(record(number) for number in range(100)))
             await pass_s(600)
-            assert 10 < at.started < 25
+            assert 20 < at.started < 50
+
+    in_virtual_time(story)
+
+
+def test_records_that_stall_the_process_do_not_take_the_time_of_others(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with office(tmp_path) as at:
+            await at.receive(*(record(number, "stall") for number in range(50)))
+            await at.receive(record(50), source=other)
+            await pass_s(2 * record_s_max + 1)
+            assert at.told["by_source"][other.hex()]["good"] == 1
+            assert at.told["by_source"][peer.hex()] == {
+                "good": 0, "bad": 1, "unknown": 0, "not_replayed": 49,
+            }  # fmt: skip
+            assert "has not replayed a record in 60 s" in at.problems[0]
+            await at.receive(record(51))
+            await pass_s(1)
+            assert at.counts["not_replayed"] == 50
+            await pass_s(aside_factor * record_s_max)
+            await at.receive(record(52))
+            await pass_s(1)
+            assert at.told["by_source"][peer.hex()]["good"] == 1
+
+    in_virtual_time(story)
+
+
+def test_the_start_of_the_process_counts_into_the_time_that_a_source_is_set_aside(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with office(tmp_path) as at:
+            at.judge_s = 1.0
+            await at.receive(record(1, "crash"))
+            await pass_s(3.5)  # a first try of 1 s, and a second one of 2 s
+            assert at.counts == {"bad": 1}
+            await pass_s(2 * aside_factor - 1)
+            await at.receive(record(2))
+            await pass_s(1)
+            assert at.counts == {"bad": 1, "not_replayed": 1}
+            await at.receive(record(3))
+            await pass_s(2)
+            assert at.counts == {"bad": 1, "not_replayed": 1, "good": 1}
 
     in_virtual_time(story)
 
@@ -262,7 +284,7 @@ def test_a_replayer_that_cannot_be_started_is_told_and_tried_again(tmp_path: Pat
             at.startable = False
             await at.receive(record(1))
             await pass_s(5)
-            assert any("no such file" in problem for problem in at.checker.health())
+            assert any("no such file" in problem for problem in at.problems)
             at.startable = True
             await pass_s(20)
             assert at.counts == {"good": 1}
@@ -284,138 +306,3 @@ def test_a_replayer_with_nothing_to_do_is_ended(tmp_path: Path) -> None:
             assert (at.started, at.running) == (2, 1)
 
     in_virtual_time(story)
-
-
-def test_what_is_known_of_a_producer_outlives_a_restart_and_is_a_problem_for_a_day(
-    tmp_path: Path,
-) -> None:
-    async def story() -> None:
-        async with office(tmp_path) as at:
-            await at.receive(record(1, "fails move 1: no"), record(2, "fails move 2: no"))
-            await pass_s(1)
-        async with office(tmp_path) as at:
-            assert at.by_producer[maker.hex()]["count"] == 2
-            assert at.counts == {}
-            (problem,) = at.checker.health()
-            assert "2 so far" in problem
-            await pass_s(24 * 3600)
-            assert list(at.checker.health()) == []
-            assert at.by_producer[maker.hex()]["count"] == 2
-
-    in_virtual_time(story)
-
-
-def test_names_that_somebody_makes_up_do_not_fill_the_memory(tmp_path: Path) -> None:
-    made_up = [NodeId(number.to_bytes(16, "big")) for number in range(producers_max + 10)]
-
-    async def story() -> None:
-        async with office(tmp_path) as at:
-            for number, producer in enumerate([made_up[0], *made_up[1:], made_up[20]]):
-                await at.receive(record(number, "fails move 1: no", producer))
-            await pass_s(1)
-            assert list(at.by_producer) == [
-                each.hex() for each in made_up[10:] if each != made_up[20]
-            ] + [made_up[20].hex()]
-            assert at.by_producer[made_up[20].hex()]["count"] == 2
-
-    in_virtual_time(story)
-
-
-def test_what_was_kept_and_makes_no_sense_is_forgotten(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def story() -> None:
-        with rig(tmp_path) as runtime:
-            await runtime.store.write(lambda store: store.set_setting("replay-failures", [1]))
-        async with office(tmp_path) as at:
-            assert at.by_producer == {}
-            assert "is forgotten" in caplog.text
-
-    in_virtual_time(story)
-
-
-# The process
-
-
-library = """
-import os, sys, time
-from p2p.codec import record_bytes_max
-from p2p.frames import Frames
-def records():
-    frames = Frames(record_bytes_max)
-    while chunk := os.read(0, 65536):
-        yield from frames.feed(chunk)
-def say(text):
-    os.write(1, text)
-"""
-
-
-def judge(program: str, *records: bytes) -> list[Judgement | ChildFault]:
-    """Give records to a process of a few lines of Python; return what became of each."""
-    found: list[Judgement | ChildFault] = []
-
-    async def story() -> None:
-        replayer = await Replayer.start([sys.executable, "-c", library + program], {})
-
-        async def work() -> None:
-            for each in records:
-                judgement = await replayer.judge(each)
-                found.append(judgement)
-
-        try:
-            await attend(replayer, work)
-        except ChildFault as fault:
-            found.append(fault)
-
-    trio.run(story)
-    return found
-
-
-def test_a_process_says_what_it_found() -> None:
-    program = "for each in records(): say(each + b'\\n')"
-    assert judge(program, b"replays", b"fails move 1: " + b"x" * 1000, b"unknown it is newer") == [
-        Judgement(Verdict.GOOD),
-        Judgement(Verdict.BAD, ("move 1: " + "x" * 1000)[:300]),
-        Judgement(Verdict.UNKNOWN, "it is newer"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("program", "kind", "message"),
-    [
-        ("for each in records(): say(b'perhaps\\n')", ChildRubbish, "wrote 'perhaps'"),
-        ("for each in records(): say(b'\\xff\\x00\\n')", ChildRubbish, "expected one of replays"),
-        ("for each in records(): say(b'x' * 9999)", ChildRubbish, "a line of more than"),
-        ("for each in records(): say(b'replays\\nfails\\n')", ChildRubbish, "more than one line"),
-        ("sys.exit('out of luck')", ChildEnded, "ended with status 1: out of luck"),
-        ("for each in records(): os.kill(os.getpid(), 9)", ChildEnded, "was killed by SIGKILL"),
-    ],
-)
-def test_a_process_that_does_not_keep_to_the_protocol_is_no_judge(
-    program: str, kind: type[ChildFault], message: str
-) -> None:
-    (fault,) = judge(program, b"replays")
-    assert type(fault) is kind
-    assert message in str(fault)
-
-
-class Ponderer:
-    """A child that takes everything and says nothing."""
-
-    async def send(self, data: bytes) -> None:
-        """Take it."""
-
-    async def receive(self) -> bytes:
-        """Ponder."""
-        await pass_s(10 * record_s_max)
-        return b""
-
-
-def test_a_record_over_which_it_takes_too_long_is_given_up() -> None:
-    async def story() -> float:
-        began_s = trio.current_time()
-        with pytest.raises(ChildEnded, match="has not replayed a record in"):
-            await Replayer(cast(Child, Ponderer())).judge(b"")
-        return trio.current_time() - began_s
-
-    assert in_virtual_time(story) == record_s_max

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import pytest
+import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +68,7 @@ class Settings:
 
     def __init__(self) -> None:
         self._kept: dict[str, object] = {}
+        self.is_full = False
 
     def get_setting(self, name: str) -> object:
         """See `NodeStore`."""
@@ -73,6 +76,8 @@ class Settings:
 
     def set_setting(self, name: str, value: object) -> None:
         """See `NodeStore`."""
+        if self.is_full:
+            raise OSError("no space left on device")
         self._kept[name] = value
 
 
@@ -175,6 +180,26 @@ def test_not_all_nodes_begin_with_the_same_config(tmp_path: Path) -> None:
         folder.mkdir()
         begun.add(first_configs(folder, 1, node=NodeId(bytes([number] * 16)))[0])
     assert begun == set(names)
+
+
+def test_a_turn_that_could_not_be_written_down_is_not_charged(tmp_path: Path) -> None:
+    async def story() -> tuple[str, str]:
+        with rig(tmp_path) as runtime:
+            kept = Settings()
+            store = StoreAccess(cast(NodeStore, kept), runtime.threads)
+            chooser = scheduler(dataclasses.replace(runtime, store=store))
+            kept.is_full = True
+            with pytest.raises(OSError, match="no space"):
+                await chooser.begin_turn()
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await chooser.begin_turn()
+            assert scope.cancelled_caught
+            kept.is_full = False
+            return (await chooser.begin_turn()).config, (await chooser.begin_turn()).config
+
+    (tmp_path / "other").mkdir()
+    assert list(in_virtual_time(story)) == first_configs(tmp_path / "other", 2)
 
 
 def test_a_turn_is_charged_what_it_has_cost(tmp_path: Path) -> None:

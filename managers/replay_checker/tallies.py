@@ -1,0 +1,95 @@
+"""What became of the records that were drawn: in all and by source, since the start, bounded."""
+
+import collections
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+
+from managers.replay_checker.replayer import Verdict
+from p2p.envelope import RecordId
+from p2p.identity.ids import NodeId
+
+sources_max = 64
+"""Beyond, the one of which nothing was drawn for the longest time is forgotten."""
+
+lately_max = 50
+"""Of so many judged last, those that cannot be judged here are weighed against the others."""
+
+lately_min = 20
+"""Of fewer, nothing is concluded."""
+
+unknown_ms_max = 24 * 3_600_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unknown:
+    """A record that cannot be judged here."""
+
+    id: RecordId
+    producer: NodeId
+    """Who made it, as the record says."""
+    reason: str
+    time_ms: int
+    """When that was found, by this box's clock."""
+
+
+def _none_yet() -> dict[Verdict, int]:
+    return dict.fromkeys(Verdict, 0)
+
+
+@dataclasses.dataclass(slots=True)
+class Tally:
+    """What became of the records drawn of those that one source, or all of them, gave."""
+
+    counts: dict[Verdict, int] = dataclasses.field(default_factory=_none_yet)
+    not_replayed: int = 0
+    aside_until_s: float = -math.inf
+    """Until then, nothing that this source gave is replayed."""
+    latest_unknown: Unknown | None = None
+    _lately: collections.deque[Verdict] = dataclasses.field(
+        default_factory=lambda: collections.deque(maxlen=lately_max)
+    )
+
+    def add(self, verdict: Verdict) -> None:
+        """Count a record that has been judged."""
+        self.counts[verdict] += 1
+        self._lately.append(verdict)
+
+    def status(self) -> Mapping[str, int]:
+        """Return the counts, as `docs/status.md` has them."""
+        return {
+            "good": self.counts[Verdict.GOOD],
+            "bad": self.counts[Verdict.BAD],
+            "unknown": self.counts[Verdict.UNKNOWN],
+            "not_replayed": self.not_replayed,
+        }
+
+    def mostly_unknown(self, now_ms: int) -> tuple[int, int, Unknown] | None:
+        """Return how many of how many judged last are unknown, and the latest, if most are.
+
+        None too if there were few, or if the latest is a day old.
+        """
+        unknown, judged = self._lately.count(Verdict.UNKNOWN), len(self._lately)
+        latest = self.latest_unknown
+        if latest is None or judged < lately_min or 2 * unknown <= judged:
+            return None
+        return (unknown, judged, latest) if now_ms - latest.time_ms < unknown_ms_max else None
+
+
+class Tallies:
+    """A tally for each source."""
+
+    def __init__(self) -> None:
+        self._by_source: dict[NodeId, Tally] = {}
+
+    def __iter__(self) -> Iterator[tuple[NodeId, Tally]]:
+        """Yield each source with its tally."""
+        yield from self._by_source.items()
+
+    def of(self, source: NodeId) -> Tally:
+        """Return the tally of a source of which something was drawn, made now if it had none."""
+        tally = self._by_source.pop(source, None) or Tally()
+        self._by_source[source] = tally
+        if len(self._by_source) > sources_max:
+            del self._by_source[next(iter(self._by_source))]
+        return tally
