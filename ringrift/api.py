@@ -10,7 +10,7 @@ from mixins.runtime import Runtime
 from p2p.envelope import RecordId, segment_of
 from ringrift.lookup import find
 from ringrift.report import Reporter
-from ringrift.rules import Config
+from ringrift.rules import Config, configs
 from ringrift.syncing import Syncing
 from transports.base import Incoming, Reply
 
@@ -59,9 +59,8 @@ class LocalApi:
     async def _games(self, request: Incoming) -> Reply:
         wanted = _config(request)
         counts = await self._store.read(lambda store: store.count_by_config("game"))
-        return _json(
-            {config: count for config, count in sorted(counts.items()) if wanted in (None, config)}
-        )
+        names = dict.fromkeys([*(config.name for config in configs), *sorted(counts)])
+        return _json({name: counts.get(name, 0) for name in names if wanted in (None, name)})
 
     async def _ids(self, request: Incoming) -> Reply:
         wanted = _config(request)

@@ -56,6 +56,12 @@ class _Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
 
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.dest == "action" and action.choices and value not in action.choices:
+            expected = " or ".join(map(str, action.choices))
+            raise argparse.ArgumentError(None, f"there is no action {value!r}; expected {expected}")
+        super()._check_value(action, value)
+
 
 def _verb(name: str, summary: str, example: str) -> _Parser:
     return _with_home(_Parser(**_words(name, summary, example)), default=None)

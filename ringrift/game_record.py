@@ -135,8 +135,16 @@ def replay(game: Game) -> State:
         except IllegalMove as error:
             raise ReplayFailed(f"move {number}: {error}") from None
     if outcome(state) != game.outcome:
-        raise ReplayFailed(f"the moves lead to {outcome(state)}; the record says {game.outcome}")
+        found, said = _in_words(outcome(state)), _in_words(game.outcome)
+        raise ReplayFailed(f"the moves lead to {found}; the record says {said}")
     return state
+
+
+def _in_words(result: Outcome | None) -> str:
+    if result is None:
+        return "no end"
+    ranks = ", ".join(map(str, result.ranking))
+    return f"player {result.winner} winning by {result.reason} with the ranks {ranks}"
 
 
 def _read(record: Record) -> tuple[Config, _Body]:

@@ -167,8 +167,14 @@ def test_a_record_says_where_it_belongs() -> None:
 
 def test_an_illegal_move_is_named_by_its_number() -> None:
     moves = [*small.moves[:3], small.moves[0], *small.moves[4:]]
-    with pytest.raises(ReplayFailed, match=r"move 4: place_ring to \(3, 4\) x2 is not legal"):
+    with pytest.raises(ReplayFailed, match="move 4: place_ring to d5 x2 is not legal"):
         replay(dataclasses.replace(small, moves=tuple(moves)))
+
+
+_ends = (
+    r"the moves lead to (no end|player \d winning by \w+ with the ranks \d, \d); "
+    r"the record says player \d winning by \w+ with the ranks \d, \d$"
+)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +186,7 @@ def test_an_illegal_move_is_named_by_its_number() -> None:
     ],
 )
 def test_a_result_that_the_moves_do_not_lead_to_is_named(game: Game) -> None:
-    with pytest.raises(ReplayFailed, match=r"the moves lead to .*; the record says Outcome"):
+    with pytest.raises(ReplayFailed, match=_ends):
         replay(game)
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ringrift.commands import completion, games_export
 from ringrift.exits import Exit
 from ringrift.game_view.positions import positions
 from ringrift.lookup import find, found_max
+from ringrift.rules import configs
 from tests.game_view.games import damaged, producer, random_record
 from tests.rig import epoch_ms, in_virtual_time, rig
 from transports.base import Incoming, Reply
@@ -147,6 +148,30 @@ def test_a_lookup_asks_no_more_than_it_tells(tmp_path: Path) -> None:
     in_virtual_time(story)
 
 
+def counted_by_agent(folder: Path, query: Mapping[str, str], *stored: bytes) -> list[Any]:
+    async def story() -> Reply:
+        with rig(folder) as runtime:
+            await runtime.store.ingest(stored, epoch_ms)
+            api = LocalApi(runtime, nobody, nobody, nobody)
+            request = Incoming("/v1/games", None, nobody, method="GET", query=query)
+            return await api.handle(request)
+
+    status, text = said(in_virtual_time(story))
+    assert status == 200
+    return list(json.loads(text).items())
+
+
+def test_games_are_counted_for_every_config_in_their_own_order(tmp_path: Path) -> None:
+    counts = counted_by_agent(tmp_path, {}, *games[:7])
+    assert [name for name, _ in counts] == [config.name for config in configs]
+    assert {name: count for name, count in counts if count} == {"square8_2p": 4, "hex8_3p": 3}
+
+
+@pytest.mark.parametrize(("config", "count"), [("hex8_3p", 3), ("hex8_2p", 0)])
+def test_games_of_one_config_are_counted(config: str, count: int, tmp_path: Path) -> None:
+    assert counted_by_agent(tmp_path, {"config": config}, *games[:7]) == [(config, count)]
+
+
 # The verbs
 
 
@@ -251,7 +276,7 @@ def test_an_export_goes_to_stdout_or_a_file(
         (["show", "a", "--move", "-1"], "'-1' is not a number from 0 to 99999"),
         (["show", "a", "--move", "x"], "'x' is not a number from 0 to 99999"),
         (["export", "a", "--output", ""], "it is empty"),
-        (["dance", "a"], "invalid choice: 'dance'"),
+        (["dance", "a"], "games: there is no action 'dance'; expected show or export\n"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -366,6 +391,18 @@ def test_on_a_terminal_keys_step_through_the_game(tmp_path: Path) -> None:
     assert status == Exit.HEALTHY
     assert "\x1b[?1049l" in text
     assert text.rindex("\x1b[?25h") > text.rfind("\x1b[?25l")  # the cursor is back
+
+
+def test_on_a_terminal_keys_push_a_large_board_aside_and_back_at_once(tmp_path: Path) -> None:
+    row = "\x1b[2m{}\x1b[0m".format
+    terminal = Terminal(random_record("square19_2p"), tmp_path)
+    terminal.until("q quit")
+    terminal.type(b"k" * 60)
+    terminal.until(row(1))
+    terminal.type(b"j")
+    terminal.until(row(17))
+    terminal.type(b"q")
+    assert terminal.ended()[0] == Exit.HEALTHY
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

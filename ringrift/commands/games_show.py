@@ -13,8 +13,8 @@ from ringrift.commands.games_fetch import fetch
 from ringrift.commands.screen import Screen, typed
 from ringrift.exits import Exit
 from ringrift.game_view.drawing import Signs, signs_for
-from ringrift.game_view.keys import Keyboard, View, press
-from ringrift.game_view.page import Window, fitting_page, page
+from ringrift.game_view.keys import Keyboard, Reach, View, press
+from ringrift.game_view.page import Window, fitting_page, page, reach
 from ringrift.game_view.positions import Positions
 
 
@@ -67,7 +67,7 @@ class Stepping:
         keys = Keyboard()
         while data := await typed(self._keyboard):
             for key in keys.feed(data):
-                view = press(self._found, self._view, key)
+                view = press(self._found, self._view, key, self._reach())
                 if view is None:
                     showing.cancel()
                     return
@@ -76,7 +76,11 @@ class Stepping:
         showing.cancel()
 
     def _picture(self) -> Group:
-        window = Window(self._console.width, self._console.height)
-        return Group(
-            *fitting_page(self._found, self._view.number, self._signs, window, self._view.scroll)
-        )
+        view, window = self._view, self._window()
+        return Group(*fitting_page(self._found, view.number, self._signs, window, view.scroll))
+
+    def _reach(self) -> Reach:
+        return reach(self._found, self._view.number, self._window())
+
+    def _window(self) -> Window:
+        return Window(self._console.width, self._console.height)

@@ -8,19 +8,19 @@ Every cell says by its form what it holds and by its sign whose it is; colours o
     ▒▒●▒▒    collapsed: territory           ##A##
 
 On the left as seen by a reader who has Unicode, on the right in ASCII. Rows are drawn from row 1
-down, those of hex boards staggered; a column's letter stands below its last cell, which on hex
-boards lies down and to the right.
+down, those of hex boards staggered. A row's number stands before the first of its cells that are
+drawn, and a column's letter below the last, which on hex boards lies down and to the right.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import string
+from collections.abc import Collection, Iterator, Mapping
 
 from rich.text import Text
 
 from ringrift.rules import Move, MoveType, State
 from ringrift.rules.geometry import Board
 from ringrift.rules.moves import RecoveryMode
-from ringrift.rules.notation import cell_text
 from ringrift.rules.state import cap_height
 
 pitch_wide = 6
@@ -78,6 +78,8 @@ _eliminations = (MoveType.ELIMINATE_RINGS_FROM_STACK, MoveType.FORCED_ELIMINATIO
 departed, arrived, bereft, changed = "-", ">", "x", "*"
 """The marks of a move: whence, whither, which stack lost rings, and what else it changed."""
 
+_digits = string.digits + string.ascii_lowercase
+
 _mark_styles = dict.fromkeys((departed, arrived, bereft), "bold reverse") | {changed: "bold"}
 
 
@@ -117,27 +119,34 @@ def _owner(masks: list[int], cell: int) -> int:
 
 
 def draw(
-    state: State, signs: Signs, pitch: int, marked: Mapping[int, str] | None = None
+    state: State,
+    signs: Signs,
+    pitch: int,
+    marked: Mapping[int, str] | None = None,
+    part: "Part | None" = None,
 ) -> list[Text]:
-    """Return the lines of a position, `pitch` (even) characters from cell to cell.
+    """Return the lines of a position or a part of it, `pitch` (even) characters from cell to cell.
 
     `marked` are marks to put before cells.
     """
     frame = Frame(state.variant.board, pitch)
-    pieces: list[list[tuple[int, Text]]] = [[] for _ in range(frame.height)]
-    for (column, row), label in frame.labels():
-        pieces[row].append((column, Text(label, "dim")))
-    for cell in state.variant.board.cells:
+    part = part or frame.whole
+    cells = [cell for cell in state.variant.board.cells if frame.shows(part, cell)]
+    pieces: list[list[tuple[int, Text]]] = [[] for _ in range(part.rows + 1)]
+    for (column, row), label in frame.labels(cells):
+        pieces[row - part.top].append((column, Text(label, "dim")))
+    for cell in cells:
         column, row = frame.place(cell)
         drawn = _draw_cell(state, cell, signs, pitch - 1, (marked or {}).get(cell, " "))
-        pieces[row].append((column, drawn))
-    return [_joined(row) for row in pieces]
+        pieces[row - part.top].append((column, drawn))
+    return [_joined(row, part.left - frame.margin) for row in pieces]
 
 
-def _joined(pieces: list[tuple[int, Text]]) -> Text:
+def _joined(pieces: list[tuple[int, Text]], left: int) -> Text:
+    """Return a line that begins at the column `left`."""
     line = Text(no_wrap=True)
     for column, piece in sorted(pieces, key=lambda pair: pair[0]):
-        line.append(" " * (column - len(line))).append_text(piece)
+        line.append(" " * (column - left - len(line))).append_text(piece)
     line.rstrip()
     return line
 
@@ -157,34 +166,53 @@ def _word(state: State, cell: int, signs: Signs, room: int) -> tuple[str, str]:
         rings = state.stacks[cell]
         seat, height, cap = rings[0], len(rings), cap_height(rings)
         sign = signs.stacks[seat - 1]
-        words = (f"{height}/{cap}", f"{height}/{_digit(cap)}", _digit(height) + _digit(cap))
+        short = _digit(height), _digit(cap)
+        words = (f"{height}/{cap}", f"{height}/{short[1]}", "/".join(short), "".join(short))
         word = next(sign + each for each in words if len(sign + each) <= room)
         return word, f"bold {inks[seat - 1]} on {signs.colours[seat - 1]}"
     if seat := _owner(state.markers, cell):
         return signs.markers[seat - 1], f"bold {signs.colours[seat - 1]}"
     if seat := _owner(state.territory, cell):
-        shade = signs.shade * (room // 2)
+        shade = shades(signs, room + 1)
         return f"{shade}{signs.stacks[seat - 1]}{shade}", signs.colours[seat - 1]
     return signs.empty, "dim"
 
 
+def shades(signs: Signs, pitch: int) -> str:
+    """Return what is drawn on either side of a territory's owner."""
+    return signs.shade * ((pitch - 1) // 2)
+
+
 def _digit(number: int) -> str:
-    return str(number) if number < 10 else "+"
+    """Return a number as one character: 0 to 9, a to z for 10 to 35, + for more."""
+    return _digits[number] if number < len(_digits) else "+"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of a frame: the cells that are in it with all their characters are drawn."""
+
+    left: int
+    top: int
+    columns: int
+    rows: int
 
 
 class Frame:
-    """Where a board's cells and labels are on a drawing: columns and rows of characters, from 0."""
+    """Where a board's cells are on its drawing: columns and rows of characters, from 0.
+
+    Beside the cells, row numbers take `margin` columns on the left; column letters take a row below
+    and, on hex boards, may take one column on the right.
+    """
 
     def __init__(self, board: Board, pitch: int) -> None:
         self._board = board
         self._pitch = pitch
-        spots = [board.xy(cell) for cell in board.cells]  # ascending: the last of equals stays
-        self._row_starts = {y: x for x, y in reversed(spots)}
-        self._column_ends = dict(spots)
-        self._top = min(self._row_starts)
-        self._left = 0
-        self._left = min(column for (column, _), _ in self.labels())
-        self.height = len(self._row_starts) + 1
+        self._left = self._top = 0
+        columns, rows = zip(*map(self.place, board.cells), strict=True)
+        self._left, self._top = min(columns), min(rows)
+        self.whole = Part(0, 0, max(columns) + pitch - self._left, max(rows) + 1 - self._top)
+        self.margin = len(str(self.whole.rows))
 
     def place(self, cell: int) -> tuple[int, int]:
         """Return the column and row at which a cell's `pitch` characters begin."""
@@ -194,16 +222,23 @@ class Frame:
         halves = 2 * x + (y if self._board.is_hex else 0)
         return halves * self._pitch // 2 - self._left, y - self._top
 
-    def labels(self) -> Iterator[tuple[tuple[int, int], str]]:
-        """Yield each label and where it begins: a row's before its first cell, a column's below
-        its last."""
-        for y, x in self._row_starts.items():
-            label = self._name(x, y)[1:]
-            column, row = self._place(x, y)
-            yield (column - len(label), row), label
-        for x, y in self._column_ends.items():
-            column, row = self._place(x, y + 1)
-            yield (column + self._pitch // 2, row), self._name(x, y)[0]
+    def shows(self, part: Part, cell: int) -> bool:
+        """Return whether a cell is in a part with all its characters."""
+        column, row = self.place(cell)
+        return (
+            part.left <= column <= part.left + part.columns - self._pitch
+            and part.top <= row < part.top + part.rows
+        )
 
-    def _name(self, x: int, y: int) -> str:
-        return cell_text(self._board, self._board.cell(x, y))
+    def labels(self, cells: Collection[int]) -> Iterator[tuple[tuple[int, int], str]]:
+        """Yield each label of some cells, ascending, and where it begins."""
+        spots = {self._board.xy(cell): self._board.cell_name(cell) for cell in cells}
+        row_starts = {y: x for x, y in reversed(spots)}  # the last of equals stays
+        column_ends = dict(spots.keys())
+        for y, x in row_starts.items():
+            number = spots[x, y][1:]
+            column, row = self._place(x, y)
+            yield (column - len(number), row), number
+        for x, y in column_ends.items():
+            column, row = self._place(x, y + 1)
+            yield (column + self._pitch // 2, row), spots[x, y][0]

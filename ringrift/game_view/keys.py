@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from ringrift.game_view.positions import Positions
 
-scroll_max = 200
-"""Characters by which a board can be pushed aside: more than any board is wide."""
+Reach = tuple[tuple[int, int], tuple[int, int]]
+"""The least and the most columns, and rows, by which a board can be pushed aside."""
 
 _sequence = re.compile(rb"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z]|(?=\x1b))|[^\x1b]")
 _unfinished = re.compile(rb"\x1b(?:\[[0-9;]{0,8}|O)?\Z")
@@ -36,16 +36,24 @@ class Keyboard:
         yield from _sequence.findall(data.removesuffix(self._begun))
 
 
-def press(found: Positions, view: View, key: bytes) -> View | None:
-    """Return what is looked at once a key was pressed; None if it ends the showing."""
+def press(found: Positions, view: View, key: bytes, reach: Reach) -> View | None:
+    """Return what is looked at once a key was pressed; None if it ends the showing.
+
+    `reach` is that of the window as it is now: it may have become larger since the key before.
+    """
     if key in _ending:
         return None
     if key in _pushing:
         (x, y), (dx, dy) = view.scroll, _pushing[key]
-        bounded = (max(-scroll_max, min(scroll_max, value)) for value in (x + dx, y + dy))
-        return View(view.number, (next(bounded), next(bounded)))
+        across, down = reach
+        return View(view.number, (_push(x, dx, across), _push(y, dy, down)))
     go = _going.get(key)
     return view if go is None else View(go(found, view.number))
+
+
+def _push(shown: int, by: int, reach: tuple[int, int]) -> int:
+    least, most = reach
+    return max(least, min(most, max(least, min(most, shown)) + by))
 
 
 def _go_back(_: Positions, number: int) -> int:

@@ -1,38 +1,42 @@
 """The page that shows one position of a game: what was played, the board, and how all players do.
 
 In a window it fits. In a high one there is a line between two rows of the board; where there is no
-room the board is drawn narrow, then the legend is left out, and then a part of the board is shown,
-around what the latest move changed.
+room the board is drawn narrow, then the legend is left out but for what letters are numbers, and
+then a part of the board is shown, around what the latest move changed.
 """
 
 import dataclasses
 import datetime
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.text import Text
 
 from ringrift.game_view.drawing import (
-    Frame,
     Signs,
     arrived,
     bereft,
     changed,
     departed,
     draw,
-    marks,
-    pitch_narrow,
     pitch_wide,
+    shades,
 )
+from ringrift.game_view.keys import Reach
 from ringrift.game_view.positions import Positions
+from ringrift.game_view.room import Room, fitting_pitch, latest_marks
 from ringrift.printable import counted, printable
 from ringrift.rules import State
-from ringrift.rules.moves import no_cell
-from ringrift.rules.notation import cell_text, move_text
+from ringrift.rules.notation import move_text
+from ringrift.rules.state import cap_height
 
 columns_min = 56
 board_rows_min = 4
 """With less room than for 56 columns and 4 rows of the board, a window is too small."""
+_top_rows = 4
+
+_over_nine = "a-z: 10 to 35"
+"""How heights and caps are written for which there is no room."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,8 +52,10 @@ def page(found: Positions, number: int, signs: Signs, columns: int) -> list[Text
 
     The board is drawn narrow if it would else be wider than `columns`.
     """
-    pitch, board = _board(found, number, signs, columns)
-    top, bottom = _top(found, number, signs), _players(found, number, signs)
+    pitch = fitting_pitch(found, columns)
+    board = draw(found.states[number], signs, pitch, latest_marks(found, number))
+    top = [line for line in _top(found, number, signs) if line]
+    bottom = _players(found, number, signs)
     return [*top, Text(), *board, Text(), *bottom, *_legend(signs, pitch)]
 
 
@@ -60,101 +66,72 @@ def fitting_page(
 
     `scroll` is by how many columns and rows to push the board aside, where it does not fit.
     """
-    pitch, board = _board(found, number, signs, window.columns)
-    top = [*_top(found, number, signs), *_trouble(found, window.columns)]
-    bottom, legend = _players(found, number, signs), _legend(signs, pitch)
-    rows = window.rows - len(top) - len(bottom) - 1
+    rows = _board_rows(found, window)
     if window.columns < columns_min or rows < board_rows_min:
         rows_min = window.rows - rows + board_rows_min
         return _cut([Text(f"needs {columns_min} columns, {rows_min} rows; q quits")], window)
-    whole = len(board) <= rows and _width(board) <= window.columns
-    if not whole:
-        board = _part(board, window.columns, rows, _focus(found, number, pitch), scroll)
+    room = Room(found, number, window.columns, rows)
+    state, pitch = found.states[number], room.pitch
+    board = draw(state, signs, pitch, latest_marks(found, number), room.part(scroll))
+    top = [_shortened(line, window.columns) for line in _top(found, number, signs)]
+    top += _trouble(found, window.columns)
+    legend = _legend(signs, pitch)
     spare = rows - len(board)
     if spare >= len(legend):
-        bottom += legend
+        bottom = _players(found, number, signs) + legend
         spare -= len(legend)
+    else:
+        bottom = _players(found, number, signs, _over_nine)
     gap = [Text()] if spare >= 2 else []
     if spare >= 2 + len(board) - 1:
         board = [line for row in board for line in (Text(), row)][1:]
-    return _cut([*top, *gap, *board, *gap, *bottom, _keys(signs, whole=whole)], window)
+    keys = _keys(signs, whole=room.is_enough)
+    return _cut([*top, *gap, *board, *gap, *bottom, keys], window)
 
 
-# The board
+def reach(found: Positions, number: int, window: Window) -> Reach:
+    """Return how far the board can be pushed aside in a window, from where it is by itself."""
+    return Room(found, number, window.columns, _board_rows(found, window)).reach
 
 
-def _board(found: Positions, number: int, signs: Signs, columns: int) -> tuple[int, list[Text]]:
-    """Return the board and its pitch: wide if that fits so many columns."""
-    state, marked = found.states[number], _marked(found, number)
-    wide = draw(state, signs, pitch_wide, marked)
-    if _width(wide) <= columns:
-        return pitch_wide, wide
-    return pitch_narrow, draw(state, signs, pitch_narrow, marked)
-
-
-def _width(lines: Sequence[Text]) -> int:
-    return max(len(line) for line in lines)
-
-
-def _marked(found: Positions, number: int) -> Mapping[int, str]:
-    if number == 0:
-        return {}
-    before, after = found.states[number - 1 : number + 1]
-    return marks(before, found.game.moves[number - 1], after)
-
-
-def _focus(found: Positions, number: int, pitch: int) -> tuple[int, int]:
-    """Return the middle of what the latest move marked that marked anything."""
-    board = found.states[number].variant.board
-    cells = next((m for n in range(number, 0, -1) if (m := _marked(found, n))), board.cells)
-    places = [Frame(board, pitch).place(cell) for cell in cells]
-    columns, rows = zip(*places, strict=True)
-    return (min(columns) + max(columns) + pitch) // 2, (min(rows) + max(rows)) // 2
-
-
-def _part(
-    board: Sequence[Text], columns: int, rows: int, focus: tuple[int, int], scroll: tuple[int, int]
-) -> list[Text]:
-    """Return so much of a board as there is room for: around the focus, less what was scrolled."""
-    left = _begin(focus[0] + scroll[0], columns, _width(board))
-    top = _begin(focus[1] + scroll[1], rows, len(board))
-    return [line[left : left + columns] for line in board[top : top + rows]]
-
-
-def _begin(middle: int, room: int, length: int) -> int:
-    return max(0, min(middle - room // 2, length - room))
+def _board_rows(found: Positions, window: Window) -> int:
+    """Return how many rows are left for the board and the legend."""
+    players = 1 + found.game.config.players
+    return window.rows - _top_rows - len(_trouble(found, window.columns)) - players - 1
 
 
 # What is said around it
 
 
 def _top(found: Positions, number: int, signs: Signs) -> list[Text]:
+    """Return the `_top_rows` lines above the board."""
     game = found.game
     began = datetime.datetime.fromtimestamp(game.time_ms / 1000, datetime.UTC)
     headline = Text.assemble(
         (game.config.name, "bold"),
         f"  {found.id.hex()[:12]}  {began:%Y-%m-%d %H:%M} UTC  by {game.producer.hex()[:12]}",
     )
-    return [headline, _move_line(found, number, signs), _now_line(found.states[number], signs)]
+    return [
+        headline,
+        _move_line(found, number, signs),
+        _now_line(found.states[number], signs),
+        _rings_line(found, number, signs),
+    ]
 
 
 def _move_line(found: Positions, number: int, signs: Signs) -> Text:
     total = len(found.game.moves)
     if number == 0:
         return Text(f"the start, before {counted(total, 'move')}")
-    before, after = found.states[number - 1 : number + 1]
-    move, board = found.game.moves[number - 1], after.variant.board
-    line = Text.assemble(
+    before, move = found.states[number - 1], found.game.moves[number - 1]
+    board = before.variant.board
+    return Text.assemble(
         f"move {number} of {total}  turn {before.turn}  ",
         _player(before.player, signs),
         ": ",
         (move_text(board, move), "bold"),
         f"  {_words(move.type.word)}",
     )
-    if move.to != no_cell and move.to in after.stacks:
-        rings = "".join(map(str, after.stacks[move.to]))
-        line.append(f"  {cell_text(board, move.to)}: {rings}", "dim")
-    return line
 
 
 def _now_line(state: State, signs: Signs) -> Text:
@@ -162,6 +139,19 @@ def _now_line(state: State, signs: Signs) -> Text:
         return Text.assemble("now  ", _player(state.player, signs), f": {_words(state.phase)}")
     reason = _words(state.result.reason)
     return Text.assemble("over  ", _player(state.result.winner, signs), f" wins by {reason}")
+
+
+def _rings_line(found: Positions, number: int, signs: Signs) -> Text:
+    """Return the stacks that the move marked, each with all its rings, the top one first."""
+    state, marked = found.states[number], latest_marks(found, number)
+    told = []
+    cells = marked.keys() & state.stacks.keys()
+    for cell in sorted(cells, key=lambda cell: (marked[cell] != arrived, cell)):
+        rings = state.stacks[cell]
+        stack = f"{signs.stacks[rings[0] - 1]}{len(rings)}/{cap_height(rings)}"
+        name = state.variant.board.cell_name(cell)
+        told.append(f"{marked[cell]}{name} {stack} {''.join(map(str, rings))}")
+    return Text("  ".join(["rings", *told]) if told else "", "dim")
 
 
 def _words(name: str) -> str:
@@ -174,11 +164,12 @@ def _player(seat: int, signs: Signs) -> Text:
     )
 
 
-def _players(found: Positions, number: int, signs: Signs) -> list[Text]:
+def _players(found: Positions, number: int, signs: Signs, note: str = "") -> list[Text]:
+    """Return a table of the players, with a short note where its first heading would be."""
     state, kinds = found.states[number], [printable(kind) for kind in found.game.players]
     variant, width = state.variant, max(map(len, kinds))
     over = state.result is not None
-    heading = f"{'':<{width + 14}}  hand  eliminated  territory{'  rank' if over else ''}"
+    heading = f"{note:<{width + 14}}  hand  eliminated  territory{'  rank' if over else ''}"
     lines = [Text(heading, "dim")]
     for seat, kind in zip(variant.seats, kinds, strict=True):
         eliminated = f"{state.eliminated[seat]} of {variant.elimination_threshold}"
@@ -203,12 +194,12 @@ def _trouble(found: Positions, columns: int) -> list[Text]:
 
 
 def _legend(signs: Signs, pitch: int) -> list[Text]:
-    one, shade = signs.stacks[0], signs.shade
+    one, shade = signs.stacks[0], shades(signs, pitch)
     stroke = "/" if pitch == pitch_wide else ""
     return [
         Text(
-            f"{signs.markers[0]} marker  {one}5{stroke}2 stack of 5 rings, cap 2 (+: over 9)"
-            f"  {shade}{one}{shade} territory  {signs.empty} empty",
+            f"{signs.markers[0]} marker  {one}5{stroke}2 stack of 5 rings, cap 2 ({_over_nine})"
+            f"  {shade}{one}{shade} territory",
             "dim",
         ),
         Text(
@@ -222,6 +213,10 @@ def _keys(signs: Signs, *, whole: bool) -> Text:
     left, right, up, down = signs.keys.split()
     scroll = "" if whole else "  h j k l scroll"
     return Text(f"{left} {right} move  {up} {down} turn  Home End{scroll}  q quit", "dim")
+
+
+def _shortened(line: Text, columns: int) -> Text:
+    return line if len(line) <= columns else line[: columns - 3].append("...")
 
 
 def _cut(lines: Sequence[Text], window: Window) -> list[Text]:

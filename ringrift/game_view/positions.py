@@ -6,7 +6,7 @@ import itertools
 
 from p2p.envelope import Record, RecordId
 from ringrift.game_record import Game, ReplayFailed, decode_game, replay
-from ringrift.rules import IllegalMove, State, apply, engine_version, initial_state
+from ringrift.rules import IllegalMove, State, apply, engine_version, initial_state, outcome
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,14 +40,15 @@ def positions(record: Record) -> Positions:
     """Play the game of a record again, as far as it can be. Raises `RecordRefused`."""
     game = decode_game(record)
     states = [initial_state(game.config)]
-    fault = ""
+    stopped = ""
     try:
         for move in game.moves:
             states.append(apply(states[-1], move))
     except IllegalMove as error:
-        fault = f"move {len(states)}: {error}"
-    if not fault or game.engine != engine_version:
-        fault = ", ".join(filter(None, (_fault(game), fault)))
+        stopped = f"move {len(states)}: {error}"
+    claimed = stopped or outcome(states[-1]) == game.outcome
+    sound = claimed and game.engine == engine_version
+    fault = ", ".join(filter(None, ("" if sound else _fault(game), stopped)))
     changes = (n for n, (a, b) in enumerate(itertools.pairwise(states), 1) if a.turn != b.turn)
     return Positions(record.id, game, tuple(states), (0, *changes), fault)
 

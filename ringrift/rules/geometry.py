@@ -69,6 +69,11 @@ class Board:
             raise ValueError(f"({x}, {y}) is not on {self.name}")
         return cell
 
+    def cell_name(self, cell: int) -> str:
+        """Return a cell of this board as its column's letter and its row's number, from `a1` on."""
+        column, row = divmod(cell, self.height)
+        return f"{chr(ord('a') + column)}{row + 1}"
+
     def neighbours(self, mask: int, directions: tuple[int, ...]) -> int:
         """Return the cells one step from any cell of `mask`, both ways; those of `mask` may be in.
 

@@ -93,6 +93,8 @@ fields_of: dict[MoveType, tuple[str, ...]] = dict.fromkeys(MoveType, ()) | {
 }
 """The fields that each type of move uses."""
 
+_captures = (MoveType.OVERTAKING_CAPTURE, MoveType.CONTINUE_CAPTURE_SEGMENT)
+
 
 class MoveTable:
     """The commonest moves of one board, made once: generating moves is then looking them up."""
@@ -154,10 +156,10 @@ def move_table(board_name: str) -> MoveTable:
 def describe(board: Board, move: Move) -> str:
     """Return a move as a person would write it in a message."""
     words = [move.type.word]
-    for name, cell in (("from", move.origin), ("over", move.target), ("to", move.to)):
+    target = "over" if move.type in _captures else "target"
+    for name, cell in (("from", move.origin), (target, move.target), ("to", move.to)):
         if cell != no_cell:
-            x, y = board.xy(cell) if cell in board.rays else ("?", cell)
-            words.append(f"{name} ({x}, {y})")
+            words.append(f"{name} {board.cell_name(cell) if cell in board.rays else cell}")
     if move.extra:
         words.append(f"x{move.extra}" if move.type is MoveType.PLACE_RING else f"#{move.extra}")
     return " ".join(words)

@@ -37,8 +37,7 @@ def cell_text(board: Board, cell: int) -> str:
     """
     if cell not in board.rays:
         raise wrong("cell", cell, f"a cell of {board.name}")
-    column, row = divmod(cell, board.height)
-    return f"{chr(ord('a') + column)}{row + 1}"
+    return board.cell_name(cell)
 
 
 def parse_cell(board: Board, text: str, name: str = "cell") -> int:

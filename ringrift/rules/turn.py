@@ -121,13 +121,16 @@ def _is_tolerated(state: State, move: Move) -> bool:
 
 
 def _explain(state: State, move: Move) -> str:
-    legal = legal_moves(state)
-    expected = type_names(option.type for option in legal) if legal else "no move at all"
-    name = describe(state.variant.board, move)
-    return (
-        f"{name} is not legal for player {state.player} in {state.phase}; "
-        f"expected one of {len(legal)} moves: {expected}"
-    )
+    legal, board = legal_moves(state), state.variant.board
+    name = describe(board, move)
+    if state.result is not None:
+        return f"{name} is not legal; the game is over"
+    if len(legal) == 1:
+        expected = describe(board, legal[0])
+    else:
+        types = type_names(option.type for option in legal)
+        expected = f"one of {len(legal)} moves: {types}"
+    return f"{name} is not legal for player {state.player} in {state.phase}; expected {expected}"
 
 
 # What each phase offers. The moves without fields are made once, as making one takes its time.

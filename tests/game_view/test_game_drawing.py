@@ -7,6 +7,8 @@ from rich.color import Color, ColorSystem
 from rich.text import Text
 
 from ringrift.game_view.drawing import (
+    Frame,
+    Part,
     Signs,
     ascii_signs,
     colours,
@@ -19,7 +21,7 @@ from ringrift.game_view.drawing import (
     signs_for,
     unicode_signs,
 )
-from ringrift.rules import Config, Move, MoveType, Phase, State, apply, initial_state
+from ringrift.rules import Config, Move, MoveType, Phase, State, apply, configs, initial_state
 from ringrift.rules.moves import RecoveryMode
 from ringrift.rules.notation import parse_cell
 from tests.rules.boards import move, position, square8_2p
@@ -62,8 +64,8 @@ def test_a_square_board_drawn_wide() -> None:
         "1   ·     ○     △     □     ◇     ·     ·     ·\n"
         "2 ▒▒●▒▒ ▒▒▲▒▒ ▒▒■▒▒ ▒▒◆▒▒   ·     ·     ·     ·\n"
         "3 ●1/1  ▲2/2  ■4/3  ◆5/1    ·     ·     ·     ·\n"
-        "4 ●10/+   ·     ·     ·     ·     ·     ·     ·\n"
-        "5 ▲15/+   ·     ·     ·     ·     ·     ·     ·\n"
+        "4 ●10/a   ·     ·     ·     ·     ·     ·     ·\n"
+        "5 ▲15/e   ·     ·     ·     ·     ·     ·     ·\n"
         "6   ·     ·     ·     ·     ·     ·     ·     ·\n"
         "7 ■10/9   ·     ·     ·     ·     ·     ·     ·\n"
         "8   ·     ·     ·     ·     ·     ·     ·     ·\n"
@@ -76,10 +78,10 @@ def test_a_square_board_drawn_narrow_in_ascii() -> None:
         "1  .   a   b   c   d   .   .   .\n"
         "2 #A# #B# #C# #D#  .   .   .   .\n"
         "3 A11 B22 C43 D51  .   .   .   .\n"
-        "4 A++  .   .   .   .   .   .   .\n"
-        "5 B++  .   .   .   .   .   .   .\n"
+        "4 Aaa  .   .   .   .   .   .   .\n"
+        "5 Bfe  .   .   .   .   .   .   .\n"
         "6  .   .   .   .   .   .   .   .\n"
-        "7 C+9  .   .   .   .   .   .   .\n"
+        "7 Ca9  .   .   .   .   .   .   .\n"
         "8  .   .   .   .   .   .   .   .\n"
         "   a   b   c   d   e   f   g   h"
     )
@@ -134,6 +136,64 @@ def test_the_large_hexagon() -> None:
         letter = "" if row <= 13 else f"   {letters[25 - row]}"
         rows.append(f"{'':{indent}}{row:>2}  {cells}{letter}")
     assert drawn == [*rows, f"{'':30}{'   '.join('abcdefghijklm')}"]
+
+
+def test_a_height_that_has_no_letter_is_a_plus() -> None:
+    state = position(f"{'1' * 35} {'1' * 36} {'1' * 100}", Config("square19", 2))
+    assert lines(state, ascii_signs, pitch_narrow).startswith(" 1 Azz A++ A++ ")
+    assert lines(state, ascii_signs, pitch_wide).startswith(" 1 A35/z A36/+ A+/+ ")
+
+
+def part_of(state: State, part: Part) -> str:
+    drawn = draw(state, ascii_signs, pitch_narrow, part=part)
+    return "\n".join(line.plain for line in drawn)
+
+
+def test_a_part_of_a_square_board_has_the_labels_of_what_is_shown() -> None:
+    state = position("{}\n{}\n. . . a b c d\n. . . 11 22 2222222222".format(*[". " * 19] * 2),
+                     Config("square19", 4))  # fmt: skip
+    assert part_of(state, Part(8, 2, 16, 2)) == (
+        " 3  .   a   b   c\n"
+        " 4  .  A22 B22 Baa\n"
+        "    c   d   e   f"
+    )  # fmt: skip
+
+
+def test_a_part_of_a_hexagon_has_the_labels_of_what_is_shown() -> None:
+    assert part_of(on_hex8, Part(8, 1, 16, 5)) == (
+        "  2  .  #A#  .\n"
+        "3  .   .   .   .\n"
+        "  4  .   .   .   g\n"
+        "5  .   .  A31  .\n"
+        "  6  .   .   .   f\n"
+        "       c   d   e"
+    )
+
+
+@pytest.mark.parametrize("config", [c for c in configs if c.players == 2], ids=lambda c: c.name)
+@pytest.mark.parametrize("pitch", [pitch_narrow, pitch_wide])
+def test_every_cell_of_every_part_can_be_named(config: Config, pitch: int) -> None:
+    geometry = initial_state(config).variant.board
+    frame = Frame(geometry, pitch)
+    top, columns = frame.whole.rows // 2 - 2, 5 * pitch
+    for left in (
+        0,
+        pitch // 2,
+        frame.whole.columns // 2 - columns // 2,
+        frame.whole.columns - columns,
+    ):
+        part = Part(left, top, columns, 4)
+        cells = [cell for cell in geometry.cells if frame.shows(part, cell)]
+        labels = dict(frame.labels(cells))
+        rows = {row: label for (_, row), label in labels.items() if label.isdigit()}
+        assert 0 < len(cells) <= 20
+        for cell in cells:
+            name, (column, row) = geometry.cell_name(cell), frame.place(cell)
+            assert rows[row] == name[1:]
+            while row <= top + 4 and labels.get((column + pitch // 2, row)) != name[0]:
+                row, column = row + 1, column + (pitch // 2 if geometry.is_hex else 0)
+            assert row <= top + 4  # the letter stands where the column leads
+            assert left <= column + pitch // 2 <= left + part.columns
 
 
 def test_nothing_but_ascii_is_drawn_with_the_signs_of_ascii() -> None:

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringrift.game_view.keys import Keyboard, View, press, scroll_max
+from ringrift.game_view.keys import Keyboard, Reach, View, press
 from ringrift.game_view.positions import positions
 from tests.game_view.games import random_record
 
 found = positions(random_record("square8_2p"))
 last, second = found.last, found.turns[1]
+everywhere = (-100, 100), (-100, 100)
 left, right, up, down = b"\x1b[D", b"\x1b[C", b"\x1b[A", b"\x1b[B"
 
 
@@ -40,29 +41,43 @@ left, right, up, down = b"\x1b[D", b"\x1b[C", b"\x1b[A", b"\x1b[B"
     ],
 )
 def test_a_key_leads_to_a_position(key: bytes, start: int, end: int) -> None:
-    assert press(found, View(start), key) == View(end)
+    assert press(found, View(start), key, everywhere) == View(end)
 
 
 @pytest.mark.parametrize("key", [b"q", b"Q", b"\x04"])
 def test_a_key_ends_it(key: bytes) -> None:
-    assert press(found, View(3), key) is None
+    assert press(found, View(3), key, everywhere) is None
+
+
+def pressed(view: View, keys: bytes, reach: Reach = everywhere) -> View:
+    for key in keys:
+        after = press(found, view, bytes([key]), reach)
+        assert after is not None
+        view = after
+    return view
 
 
 def test_keys_push_the_board_aside_until_the_next_step() -> None:
-    view: View | None = View(3)
-    for key in (b"l", b"l", b"h", b"j", b"j", b"k"):
-        assert view is not None
-        view = press(found, view, key)
+    view = pressed(View(3), b"llhjjk")
     assert view == View(3, (4, 2))
-    assert press(found, view, right) == View(4)
+    assert press(found, view, right, everywhere) == View(4)
 
 
-def test_a_board_is_not_pushed_for_ever() -> None:
-    view: View | None = View(3)
-    for key in [b"h", b"k"] * 1000:
-        assert view is not None
-        view = press(found, view, key)
-    assert view == View(3, (-scroll_max, -scroll_max))
+def test_a_board_is_pushed_no_further_than_its_edges_and_comes_back_at_once() -> None:
+    reach = (-10, 9), (-3, 5)
+    for keys, edge, back, after in (
+        (b"l", (9, 0), b"h", (5, 0)),
+        (b"h", (-10, 0), b"l", (-6, 0)),
+        (b"j", (0, 5), b"k", (0, 3)),
+        (b"k", (0, -3), b"j", (0, -1)),
+    ):
+        view = pressed(View(3), keys * 60, reach)
+        assert view == View(3, edge)
+        assert pressed(view, back, reach) == View(3, after)
+
+
+def test_once_a_window_has_grown_the_first_key_moves_what_is_shown() -> None:
+    assert pressed(View(3, (60, -60)), b"hj", ((-10, 9), (-3, 5))) == View(3, (5, -1))
 
 
 @pytest.mark.parametrize(

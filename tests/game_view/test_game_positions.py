@@ -4,7 +4,7 @@ import pytest
 
 from p2p.envelope import RecordRefused, make_record, parse_record
 from ringrift.game_view.positions import positions
-from ringrift.rules import Config, configs, initial_state
+from ringrift.rules import Config, Move, State, apply, configs, initial_state
 from tests.game_view.games import damaged, moves_of, other_end, producer, random_record, record_of
 
 square8 = Config("square8", 2)
@@ -18,6 +18,19 @@ def test_a_game_has_a_position_before_and_after_each_move() -> None:
     assert found.last == len(found.game.moves)
     assert found.states[0] == initial_state(Config("square8", 3))
     assert found.states[-1].result == found.game.outcome
+
+
+def test_a_sound_game_is_played_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = []
+
+    def counted(state: State, move: Move) -> State:
+        played.append(move)
+        return apply(state, move)
+
+    monkeypatch.setattr("ringrift.game_view.positions.apply", counted)
+    monkeypatch.setattr("ringrift.game_record.apply", counted)
+    found = positions(random_record("square8_2p"))
+    assert tuple(played) == found.game.moves
 
 
 def test_a_record_that_does_not_replay_is_shown_as_far_as_it_does() -> None:

@@ -179,7 +179,7 @@ step = Move(MoveType.MOVE_STACK, square8.cell(0, 0), to=square8.cell(0, 1))
             step._replace(to=no_cell),
             "move 1 is 'move_stack from .*; expected a move on square8 with",
         ),
-        (step._replace(to=8), r"to \(\?, 8\)'; .* the fields of its type, origin, to"),
+        (step._replace(to=8), r"to 8'; .* the fields of its type, origin, to"),
         (step._replace(target=0), "move 1 is 'move_stack from"),
         (step._replace(extra=1), "#1'; expected"),
         (Move(MoveType.PLACE_RING, to=0, extra=extra_max + 1), "x5'; expected"),
