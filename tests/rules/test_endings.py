@@ -55,7 +55,7 @@ def test_eliminating_enough_rings_wins_at_once() -> None:
     after = play(before, STEP, (2, 0), start=(0, 0))
     assert outcome(after) == Outcome(1, Reason.RING_ELIMINATION, (1, 2))
     assert (after.phase, legal_moves(after)) == (Phase.GAME_OVER, ())
-    with pytest.raises(IllegalMove, match="game_over"):
+    with pytest.raises(IllegalMove, match="resign is not legal; the game is over"):
         apply(after, Move(MoveType.RESIGN))
 
 
