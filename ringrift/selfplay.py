@@ -8,7 +8,6 @@ import argparse
 import io
 import os
 import queue
-import random
 import re
 import signal
 import sys
@@ -17,12 +16,13 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, NoReturn
 
-from p2p.envelope import RecordRefused
+from p2p.envelope import RecordRefused, time_ms_max
 from p2p.frames import frame
 from p2p.identity.ids import NodeId, node_id_bytes
+from ringrift.arguments import integer
 from ringrift.game_record import Game, encode_game, seed_bytes_max
-from ringrift.players import UnknownPlayer, make_player
-from ringrift.rules import Config, apply, engine_version, initial_state, outcome
+from ringrift.players import UnknownPlayer, make_player, match
+from ringrift.rules import Config
 
 _line_bytes_max = 256
 _failed, _misused = 1, 2
@@ -35,19 +35,13 @@ class UsageError(ValueError):
 def play(
     config: Config, players: Sequence[str], seed: bytes, time_ms: int, producer: NodeId
 ) -> Game:
-    """Play a game from its first move to its last.
+    """Play a game from its first move to its last, as `ringrift.players.match` does.
 
     The moves are a function of config, players, seed and engine version. Raises
     `ringrift.players.UnknownPlayer`.
     """
-    rng = random.Random(f"{engine_version} {config.name} {','.join(players)} {seed.hex()}")
-    seats = [make_player(name) for name in players]
-    state = initial_state(config)
-    moves = []
-    while (result := outcome(state)) is None:
-        moves.append(seats[state.player - 1].choose(state, rng))
-        state = apply(state, moves[-1])
-    return Game(config, tuple(players), seed, tuple(moves), result, time_ms, producer)
+    moves, result = match.play(config, players, seed)
+    return Game(config, tuple(players), seed, moves, result, time_ms, producer)
 
 
 def parse_seed(text: str) -> bytes:
@@ -85,6 +79,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         "its length in 4 bytes.",
         epilog="Example: python -m ringrift.selfplay --config square8_2p --players random,greedy "
         "--seeds 1,2,3 > games.bin",
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--config", required=True, type=_config, metavar="NAME", help="such as square8_2p")
@@ -96,7 +91,13 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--seeds", metavar="HEX,HEX", help="or -, to read one a line from stdin")
     add("--producer", type=_producer, default="0" * 32, metavar="HEX", help="who plays: a node id")
-    add("--time-offset-ms", type=int, default=0, metavar="N", help="added to this box's clock")
+    add(
+        "--time-offset-ms",
+        type=integer(-time_ms_max, time_ms_max),
+        default=0,
+        metavar="N",
+        help="added to this box's clock",
+    )
     add("--leashed", action="store_true", help="take seeds from an agent, and end when it does")
     return parser.parse_args(words)
 

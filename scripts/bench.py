@@ -37,13 +37,20 @@ benchmarks = {
 }
 
 
+_interrupted = 130
+
+
 def main() -> int:
-    """Run one benchmark and print what it measured."""
+    """Run one benchmark, print what it measured, and return the exit status."""
     parser = argparse.ArgumentParser(prog="bench.py", description=__doc__)
     parser.add_argument("name", choices=sorted(benchmarks))
     parser.add_argument("--json", action="store_true", help="print data for a program to read")
     options = parser.parse_args()
-    metrics = benchmarks[options.name]()
+    try:
+        metrics = benchmarks[options.name]()
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; nothing was measured\n")
+        return _interrupted
     if options.json:
         shown = {name: metric.as_json() for name, metric in metrics.items()}
         sys.stdout.write(json.dumps({"bench": options.name, "metrics": shown}) + "\n")

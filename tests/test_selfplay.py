@@ -243,7 +243,14 @@ def test_records_are_not_written_to_a_terminal() -> None:
             [*game, "--seeds", "1", "--producer", "ff"],
             "--producer: 'ff' is no node id; expected 32",
         ),
-        ([*game, "--seeds", "1", "--time-offset-ms", "x"], "--time-offset-ms: invalid int"),
+        *(
+            (
+                [*game, "--seeds", "1", "--time-offset-ms", offset],
+                f"--time-offset-ms: {offset!r}; expected a number, -253402300799999 to 2534023007",
+            )
+            for offset in ("x", "1.5", "99999999999999999999", "-253402300800000")
+        ),
+        ([*game, "--seed", "1"], "unrecognized arguments: --seed 1"),
         ([*game, "--seeds", "1", "--fast"], "unrecognized arguments: --fast"),
     ],
 )

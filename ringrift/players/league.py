@@ -1,10 +1,7 @@
 """`python -m ringrift.players.league`: which player beats which, and by how much.
 
-Every two players meet in every config. Each seat of a game is taken by one or the other, so that
-more than two seats make two teams that do not know of each other; the game's one winner decides.
-All the seatings that `seatings` lists take turns. Each comes with the opposite one, so that equal
-players would win one half of the games, however many seats there are and whatever a seat is worth.
-A game's moves are those of `ringrift.selfplay` with the same config, players and seed.
+Every two players meet in every config, as `ringrift.players.fixtures` says. A game's moves are
+those of `ringrift.selfplay` with the same config, players and seed.
 """
 
 import argparse
@@ -12,188 +9,32 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import math
 import multiprocessing
-import re
+import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 
-from p2p.identity.ids import NodeId
+from ringrift.arguments import integer
 from ringrift.players import UnknownPlayer, make_player, player_names
+from ringrift.players.fixtures import (
+    Fixture,
+    Pairing,
+    Result,
+    fixtures,
+    games_default,
+    play_fixture,
+)
+from ringrift.players.standings import Line, Standings
 from ringrift.players.uct import budget_default, budget_max
 from ringrift.rules import Config, configs
-from ringrift.selfplay import play
 
-_games_default = {"square8": 18, "square19": 6, "hex8": 18, "hexagonal": 6}
-"""For each pair and config. Multiples of the number of seatings, so that none comes more often."""
-_z = 1.959964
-"""Within so many standard deviations lie 95 % of a normal distribution."""
-_scopes = [*(config.name for config in configs), *_games_default, "all"]
 _games_max, _processes_max, _seed_max = 100_000, 256, 2**32 - 1
-_interrupted = 130
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Pairing:
-    """Two players in one config; results are the first's."""
-
-    config: Config
-    first: str
-    second: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fixture:
-    """A game to play: who takes which seat, seat 1 first, and the seed."""
-
-    pairing: Pairing
-    seats: tuple[str, ...]
-    seed: bytes
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Result:
-    """A game played."""
-
-    pairing: Pairing
-    won: bool
-    """Whether the winner is of the pairing's first kind."""
-    moves: int
-    cpu_s: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Line:
-    """What two players have done to each other in a config, on a board, or in all."""
-
-    first: str
-    second: str
-    scope: str
-    """A config, a board, or `all`."""
-    games: int
-    won: int
-    """By the first player, as are the rate and the interval that it lies in with 95 %."""
-    rate: float
-    low: float
-    high: float
-    moves_per_game: float
-    cpu_s_per_game: float
-
-
-def wilson(won: int, games: int) -> tuple[float, float]:
-    """Return the 95 % interval of a rate of which `won` of `games` was seen.
-
-    Wilson's score interval ("Probable Inference, the Law of Succession, and Statistical Inference",
-    1927), which holds for few games and for rates near 0 and 1 too.
-    """
-    rate, spread = won / games, _z * _z / games
-    middle = (rate + spread / 2) / (1 + spread)
-    half = math.sqrt(rate * (1 - rate) * spread + spread * spread / 4) / (1 + spread)
-    return middle - half, middle + half
-
-
-def seatings(players: int) -> tuple[tuple[bool, ...], ...]:
-    """Return which seats the first of two players takes, in each seating.
-
-    They are shared out evenly or, if their number is odd, with one more for either: 2 seatings of
-    2 players, 6 of 3, and 6 of 4. A seating and its opposite follow one another.
-    """
-    found: dict[tuple[bool, ...], None] = {}
-    for chosen in itertools.combinations(range(players), players // 2):
-        seating = tuple(seat in chosen for seat in range(players))
-        found[seating] = None
-        found[tuple(not first for first in seating)] = None
-    return tuple(found)
-
-
-def fixtures(pairings: Sequence[Pairing], games: int | None, seed: int) -> Iterator[Fixture]:
-    """Yield all games to play, the first of every pairing before the second of any."""
-    wanted = {pairing: games or _games_default[pairing.config.board] for pairing in pairings}
-    for number in range(max(wanted.values())):
-        for pairing in pairings:
-            if number < wanted[pairing]:
-                order = seatings(pairing.config.players)
-                seating = order[number % len(order)]
-                seats = tuple(pairing.first if first else pairing.second for first in seating)
-                yield Fixture(pairing, seats, seed.to_bytes(4, "big") + number.to_bytes(4, "big"))
-
-
-def play_fixture(fixture: Fixture) -> Result:
-    """Play a game."""
-    started_s = time.process_time()
-    game = play(fixture.pairing.config, fixture.seats, fixture.seed, 0, NodeId(bytes(16)))
-    cpu_s = time.process_time() - started_s
-    winner = fixture.seats[game.outcome.winner - 1]
-    return Result(fixture.pairing, winner == fixture.pairing.first, len(game.moves), cpu_s)
-
-
-def table(results: Iterable[Result]) -> list[Line]:
-    """Sum results up: for each pair of players by config, then by board, then in all."""
-    sums: dict[tuple[str, str], dict[str, list[Result]]] = {}
-    for result in results:
-        pairing = result.pairing
-        by_scope = sums.setdefault((pairing.first, pairing.second), {})
-        for scope in (pairing.config.name, pairing.config.board, "all"):
-            by_scope.setdefault(scope, []).append(result)
-    return [
-        _line(*pair, scope, sums[pair][scope])
-        for pair in sums
-        for scope in _scopes
-        if scope in sums[pair]
-    ]
-
-
-def _line(first: str, second: str, scope: str, results: Sequence[Result]) -> Line:
-    games, won = len(results), sum(result.won for result in results)
-    low, high = wilson(won, games)
-    return Line(
-        first=first,
-        second=second,
-        scope=scope,
-        games=games,
-        won=won,
-        rate=won / games,
-        low=low,
-        high=high,
-        moves_per_game=sum(result.moves for result in results) / games,
-        cpu_s_per_game=sum(result.cpu_s for result in results) / games,
-    )
-
-
-def _draw(lines: Sequence[Line]) -> str:
-    """Return lines as text, a paragraph for each pair."""
-    paragraphs = []
-    for (first, second), group in itertools.groupby(lines, lambda line: (line.first, line.second)):
-        head = f"{first} against {second}"
-        rows = [f"{head:32} games    won   rate   95 % interval  moves/game  CPU s/game"]
-        for line in group:
-            rate = f"{line.rate:6.1%}  {line.low:6.1%} - {line.high:6.1%}"
-            cost = f"{line.moves_per_game:10.0f}  {line.cpu_s_per_game:10.2f}"
-            rows.append(f"  {line.scope:30} {line.games:5}  {line.won:5}  {rate}  {cost}")
-        paragraphs.append("\n".join(rows))
-    return "\n\n".join(paragraphs)
-
-
-def _played(games: Sequence[Fixture], processes: int) -> Generator[Result, None, None]:
-    """Play games, several at a time if asked, and yield each as it ends."""
-    if processes == 1:
-        yield from map(play_fixture, games)
-        return
-    # Forked processes would share the parent's state; and Ctrl-C is for the parent alone.
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    with multiprocessing.get_context("spawn").Pool(processes, signal.signal, ignore) as pool:
-        yield from pool.imap_unordered(play_fixture, games)
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,10}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r:.80}; expected a number, {low} to {high}")
-        return int(text)
-
-    return parse
+_failed, _interrupted = 1, 130
+_attention_s = 1.0
+"""How often a process looks whether its parent is still there."""
 
 
 def _configs(text: str) -> tuple[Config, ...]:
@@ -202,7 +43,7 @@ def _configs(text: str) -> tuple[Config, ...]:
     try:
         return tuple(dict.fromkeys(Config.parse(name) for name in text.split(",")))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(f"{error}; or all, by itself") from None
 
 
 def _players(text: str) -> tuple[str, ...]:
@@ -234,49 +75,109 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help=f"two or more of {', '.join(player_names)} and uct_N, for a budget of N; "
         "of a pair, the second named is reported (default: random,greedy,uct)",
     )
-    defaults = ", ".join(f"{games} on {board}" for board, games in _games_default.items())
+    defaults = ", ".join(f"{games} on {board}" for board, games in games_default.items())
     add(
         "--games",
-        type=_integer(1, _games_max),
+        type=integer(1, _games_max),
         metavar="N",
         help=f"for each pair and config (default: {defaults}); a multiple of 6 gives every seating "
         "its turn equally often",
     )
     add(
         "--budget",
-        type=_integer(1, budget_max),
+        type=integer(1, budget_max),
         metavar="N",
         help=f"of the player uct (default: {budget_default}); results name it uct_N",
     )
-    add("--seed", type=_integer(0, _seed_max), default=0, metavar="N", help="default: 0")
-    add("--processes", type=_integer(1, _processes_max), default=1, metavar="N", help="default: 1")
+    add("--seed", type=integer(0, _seed_max), default=0, metavar="N", help="default: 0")
+    add("--processes", type=integer(1, _processes_max), default=1, metavar="N", help="default: 1")
     add("--json", action="store_true", help="print data for a program to read")
     arguments = parser.parse_args(words)
+    named = ",".join(arguments.players)
+    if arguments.budget and "uct" not in arguments.players:
+        parser.error(f"--budget is of uct; expected it among --players, which is {named!r:.80}")
+    searcher = f"uct_{arguments.budget or budget_default}"
+    distinct = tuple(searcher if name == "uct" else name for name in arguments.players)
+    if len(set(distinct)) < max(2, len(distinct)):
+        same = f"; uct is {searcher}" if "uct" in arguments.players else ""
+        parser.error(f"--players is {named!r:.80}; expected two or more, each once{same}")
     if arguments.budget:
-        searcher = f"uct_{arguments.budget}"
-        arguments.players = tuple(searcher if name == "uct" else name for name in arguments.players)
-    if len(set(arguments.players)) < max(2, len(arguments.players)):
-        named = ",".join(arguments.players)
-        parser.error(f"--players is {named!r:.80}; expected two or more, each once")
+        arguments.players = distinct
     return arguments
 
 
-def _play_all(games: Sequence[Fixture], processes: int) -> tuple[list[Result], bool]:
-    """Return the results, and whether all games were played: Ctrl-C keeps what there is."""
-    results: list[Result] = []
+def _attend() -> None:
+    """Make this process one of the pool: Ctrl-C is for its parent alone, whom it does not outlive.
+
+    Without the second it would wait for games for ever after a parent that was killed.
+    """
+    parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: None if os.getppid() == parent else os._exit(_failed))
+    signal.setitimer(signal.ITIMER_REAL, _attention_s, _attention_s)
+
+
+def _played(games: Iterator[Fixture], processes: int) -> Generator[Result, None, None]:
+    """Play games, several at a time if asked, and yield each as it ends.
+
+    Raises `BrokenProcessPool` when a process dies.
+    """
+    if processes == 1:
+        yield from map(play_fixture, games)
+        return
+    spawn = multiprocessing.get_context("spawn")  # forked ones would share the parent's state
+    with ProcessPoolExecutor(processes, spawn, _attend) as pool:
+        try:
+            # Twice as many, so that no process waits for the next game.
+            first = itertools.islice(games, 2 * processes)
+            open_games = {pool.submit(play_fixture, game) for game in first}
+            while open_games:
+                done, open_games = wait(open_games, return_when=FIRST_COMPLETED)
+                for game in done:
+                    yield game.result()
+                following = itertools.islice(games, len(done))
+                open_games |= {pool.submit(play_fixture, game) for game in following}
+        finally:
+            # Else the pool would wait for the games under way, which nobody does any more.
+            for process in multiprocessing.active_children():
+                process.terminate()
+
+
+def _play_all(games: Iterator[Fixture], count: int, processes: int, standings: Standings) -> int:
+    """Play and add up all the games, or those before something stops it; return the exit status."""
     shows = sys.stderr.isatty()
+    why, status = "", 0
     try:
         with contextlib.closing(_played(games, processes)) as played:
             for result in played:
-                results.append(result)
+                standings.add(result)
                 if shows:
-                    print(f"\r{len(results)} of {len(games)} games", end="", file=sys.stderr)
+                    print(f"\r{standings.games} of {count} games", end="", file=sys.stderr)
     except KeyboardInterrupt:
-        return results, False
-    finally:
-        if shows:
-            print(file=sys.stderr)
-    return results, True
+        why, status = "stopped", _interrupted
+    except BrokenProcessPool:
+        why, status = "a process that played games has died; stopped", _failed
+    if shows:
+        print(file=sys.stderr)
+    if status:
+        print(f"{why} after {standings.games} of {count} games", file=sys.stderr)
+    return status
+
+
+def _draw(lines: Iterable[Line]) -> str:
+    """Return lines as text of at most 79 columns, a paragraph for each pair."""
+    paragraphs = []
+    for (first, second), group in itertools.groupby(lines, lambda line: (line.first, line.second)):
+        rows = [
+            f"{first} against {second}",
+            f"{'':15}  games     won    rate    95 % interval  moves/game  CPU s/game",
+        ]
+        for line in group:
+            rate = f"{line.rate:6.1%}  {line.low:6.1%} - {line.high:6.1%}"
+            cost = f"{line.moves_per_game:10.0f}  {line.cpu_s_per_game:10.2f}"
+            rows.append(f"  {line.scope:12} {line.games:7} {line.won:7}  {rate}  {cost}")
+        paragraphs.append("\n".join(rows))
+    return "\n\n".join(paragraphs)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -287,19 +188,27 @@ def main(words: Sequence[str] | None = None) -> int:
         for second, first in itertools.combinations(arguments.players, 2)
         for config in arguments.configs
     ]
-    games = list(fixtures(pairings, arguments.games, arguments.seed))
-    results, complete = _play_all(games, arguments.processes)
-    order = {pairing: place for place, pairing in enumerate(pairings)}
-    lines = table(sorted(results, key=lambda result: order[result.pairing]))
-    print(
-        json.dumps([dataclasses.asdict(line) for line in lines]) if arguments.json else _draw(lines)
-    )
-    if not complete:
-        print(f"stopped after {len(results)} of {len(games)} games", file=sys.stderr)
-        return _interrupted
-    return 0
+    games = fixtures(pairings, arguments.games, arguments.seed)
+    count = sum(pairing.games(arguments.games) for pairing in pairings)
+    standings = Standings(pairings)
+    status = _play_all(games, count, arguments.processes, standings)
+    lines = list(standings.lines())
+    if arguments.json:
+        _print(json.dumps([dataclasses.asdict(line) for line in lines]))
+    elif lines:
+        _print(_draw(lines))
+    return status
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read has gone, as after `| head`. Nothing is left to say at the last flush either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no fault
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)  # in the background too
     sys.exit(main())

@@ -14,7 +14,7 @@ import random
 from ringrift.players.evaluation import chances, leads_after
 from ringrift.rules import Move, State, apply, legal_moves
 
-budget_default = 50
+budget_default = 200
 budget_max = 999_999
 
 _exploration = 0.3

@@ -8,6 +8,7 @@ random game, the last move being listed, not made.
 
 import random
 import statistics
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
@@ -37,9 +38,14 @@ MoveT = TypeVar("MoveT")
 
 
 def measure() -> dict[str, Metric]:
-    """Return the figures of each config, the median of several turns."""
+    """Return the figures of each config, the median of several turns.
+
+    It takes a minute, so stderr, if it is a terminal, is told which config is at hand.
+    """
     metrics: dict[str, Metric] = {}
-    for config in configs:
+    for number, config in enumerate(configs, 1):
+        if sys.stderr.isatty():
+            print(f"{config.name}, {number} of {len(configs)}", file=sys.stderr)
         for name, metric in (_play(config) | _operate(config)).items():
             metrics[f"{config.name}_{name}"] = metric
     return metrics

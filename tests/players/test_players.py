@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2p.identity.ids import NodeId
 from ringrift.players import UnknownPlayer, make_player, player_names
 from ringrift.players.evaluation import chances, lead, leads_after, strengths
+from ringrift.players.match import play
 from ringrift.rules import (
     Config,
     MoveType,
@@ -20,7 +20,6 @@ from ringrift.rules import (
     legal_moves,
     outcome,
 )
-from ringrift.selfplay import play
 from tests.players.reached import reach
 from tests.rules.boards import position, square8_2p
 
@@ -58,11 +57,9 @@ def test_a_choice_is_legal_and_draws_from_its_rng_alone(
 @pytest.mark.parametrize("name", ["random", "greedy", "uct_4"])
 def test_a_game_is_a_function_of_its_seed(name: str) -> None:
     config = Config("hex8", 3)
-    first, again, other = (
-        play(config, (name,) * 3, seed, 0, NodeId(bytes(16))) for seed in (b"a", b"a", b"b")
-    )
-    assert first.moves == again.moves
-    assert first.moves != other.moves
+    first, again, other = (play(config, (name,) * 3, seed) for seed in (b"a", b"a", b"b"))
+    assert first == again
+    assert first != other
 
 
 def test_strength_is_a_sum_of_shares() -> None:
@@ -140,6 +137,6 @@ def test_greedy_beats_random() -> None:
     won = 0
     for number in range(20):
         seats = ("greedy", "random") if number % 2 else ("random", "greedy")
-        game = play(square8_2p, seats, bytes([number]), 0, NodeId(bytes(16)))
-        won += seats[game.outcome.winner - 1] == "greedy"
+        _, result = play(square8_2p, seats, bytes([number]))
+        won += seats[result.winner - 1] == "greedy"
     assert won >= 15

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2p.identity.ids import NodeId
 from ringrift.players import Player, make_player, uct
 from ringrift.players.evaluation import chances
+from ringrift.players.match import play
 from ringrift.players.uct import Node, UctPlayer, budget_default
 from ringrift.rules import (
     Config,
@@ -22,7 +22,6 @@ from ringrift.rules import (
     legal_moves,
     outcome,
 )
-from ringrift.selfplay import play
 from tests.players.reached import reach
 from tests.rules.boards import nobody, position, square8_2p
 
@@ -181,6 +180,6 @@ def test_uct_beats_greedy() -> None:
     config, won = Config("hex8", 2), 0
     for number in range(6):
         seats = ("uct_40", "greedy") if number % 2 else ("greedy", "uct_40")
-        game = play(config, seats, bytes([number]), 0, NodeId(bytes(16)))
-        won += seats[game.outcome.winner - 1] == "uct_40"
+        _, result = play(config, seats, bytes([number]))
+        won += seats[result.winner - 1] == "uct_40"
     assert won >= 5
