@@ -34,12 +34,10 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` unless this is one of the twelve."""
-        known = isinstance(self.board, str) and self.board in board_names
-        if not (known and _is_whole(self.players) and 2 <= self.players <= players_max):
-            boards = ", ".join(board_names)
-            raise ValueError(
-                f"no config {shown(self.name)}; boards are {boards}, for 2 to 4 players"
-            )
+        if not isinstance(self.board, str) or self.board not in board_names:
+            raise _wrong("board", self.board, f"one of {', '.join(board_names)}")
+        if not _is_whole(self.players) or not 2 <= self.players <= players_max:
+            raise _wrong("players", self.players, f"2 to {players_max}")
 
     @classmethod
     def parse(cls, name: str) -> "Config":

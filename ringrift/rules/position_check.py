@@ -1,7 +1,7 @@
 """What both readers of positions ask of one, once all of it is read.
 
-A position that passes can be played on to its end, and each position on the way passes again, so
-that whatever the rules make of a position that was read can be written and read as well.
+A position that passes, its turn up to `turns_max`, can be played on to its end, and each position
+on the way passes again: whatever the rules make of what was read can be written and read as well.
 """
 
 from ringrift.rules.errors import wrong

@@ -82,7 +82,7 @@ def apply(state: State, move: Move) -> State:
     `no_placement_action` where nothing can be placed and `skip_placement` is offered (AMB-14);
     `process_line` on an overlong line, which only names it (AMB-04).
     """
-    if not isinstance(move, Move) or move.type not in _effects:
+    if not isinstance(move, Move) or not isinstance(move.type, MoveType):
         raise IllegalMove(f"move is {shown(move)}; expected a Move of one of the MoveTypes")
     if move not in legal_moves(state) and not _is_tolerated(state, move):
         raise IllegalMove(_explain(state, move))
@@ -121,6 +121,8 @@ def _is_tolerated(state: State, move: Move) -> bool:
 
 
 def _explain(state: State, move: Move) -> str:
+    if not all(isinstance(field, int) for field in move):
+        return f"move is {shown(move)}; expected whole numbers for its cells"
     legal, board = legal_moves(state), state.variant.board
     name = describe(board, move)
     if state.result is not None:

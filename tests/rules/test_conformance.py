@@ -304,14 +304,33 @@ def test_a_folder_that_is_none_is_named(
     assert capsys.readouterr().err.endswith("/nowhere'; expected a folder\n")
 
 
-def run(folder: pathlib.Path, stdout: int) -> tuple[int, str]:
+def run(folder: pathlib.Path, stdout: int, **more: str) -> tuple[int, str]:
     """Run the command on a stdout, and return its status and what it says on stderr."""
     command = [sys.executable, "-m", "ringrift.rules.conformance", str(folder)]
-    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    buffered = {**os.environ, "PYTHONUNBUFFERED": "", **more}
     done = subprocess.run(
         command, stdout=stdout, stderr=subprocess.PIPE, env=buffered, text=True, check=False
     )
     return done.returncode, done.stderr
+
+
+def test_without_a_stdout_there_is_no_report(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main([str(folder)]) == 3
+
+
+def test_an_id_that_the_terminal_cannot_write_is_escaped(folder: pathlib.Path) -> None:
+    write(folder, "transitions/more.jsonl", {"id": "\N{SNOWMAN}"})
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, encoding="ascii") as told:
+        try:
+            status, _ = run(folder, write_end, PYTHONIOENCODING="ascii")
+        finally:
+            os.close(write_end)
+        assert "\\u2603: " in told.read()
+    assert status == 1
 
 
 def test_a_reader_that_has_gone_ends_the_report_quietly(folder: pathlib.Path) -> None:

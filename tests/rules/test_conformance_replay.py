@@ -106,6 +106,15 @@ def test_the_first_step_is_judged_in_the_state_as_it_stands() -> None:
     assert judged("rules_parity", fixture) == Passed()
 
 
+@pytest.mark.parametrize("phase", [Phase.CHAIN_CAPTURE, Phase.FORCED_ELIMINATION])
+def test_a_state_in_which_nothing_can_be_done_refuses_too(phase: Phase) -> None:
+    state = write_state(position("1 . .\n. . .\n. . 2", hand=(3, 3)))
+    stuck = {**state, "currentPhase": phase.value, "currentPlayer": 1}
+    late = {"type": "skip_capture", "player": 1}
+    fixture = {"state": stuck, "move": late, "expected": {"tsValid": False}}
+    assert judged("rules_parity", fixture) == Passed()
+
+
 def test_a_claim_that_upstream_refuses_too_is_judged() -> None:
     fixture = {**claim()["input"], "expected": {"tsValid": False}}
     assert judged("rules_parity", fixture) == Passed()
@@ -265,7 +274,7 @@ def test_a_game_replays_to_its_end(whole_game: Vector) -> None:
     ("path", "value", "difference"),
     [
         (("ringsPerPlayer",), 36, "ringsPerPlayer is 18; expected 36"),
-        (("boardType",), "square9", "no config 'square9_2p'"),
+        (("boardType",), "square9", "board is 'square9'"),
         (("recorded", "winner"), 7, "winner is "),
         (("canonical", "end", "winner"), 7, "winner is "),
         (("canonical", "end", "status"), "active", "status is 'completed'; expected 'active'"),

@@ -58,8 +58,13 @@ def test_an_unknown_config_is_refused_with_the_known_ones(name: str) -> None:
 
 @pytest.mark.parametrize("players", [1, 5, 2.0, "2", True, None])
 def test_a_config_cannot_be_made_for_players_that_do_not_exist(players: Any) -> None:
-    with pytest.raises(ValueError, match=f"no config 'square8_{players}p'; boards are square8, "):
+    with pytest.raises(ValueError, match=f"players is {players!r}; expected 2 to 4"):
         Config("square8", players)
+
+
+def test_a_config_cannot_be_made_for_a_board_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="board is 'square9'; expected one of square8, square19"):
+        Config("square9", 2)
 
 
 def test_a_config_cannot_be_parsed_from_what_is_no_text() -> None:

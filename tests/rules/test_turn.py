@@ -141,6 +141,12 @@ def test_what_is_no_move_is_refused_by_its_value(not_a_move: Any) -> None:
     assert str(caught.value) == expected
 
 
+@pytest.mark.parametrize("cell", [1.5, [1], None])
+def test_a_move_to_what_is_no_cell_is_refused_by_its_value(cell: Any) -> None:
+    with pytest.raises(IllegalMove, match=r"^move is Move.*; expected whole numbers for its cells$"):
+        apply(initial_state(square8_2p), Move(MoveType.PLACE_RING, to=cell, extra=1))
+
+
 def test_no_turn_begins_with_what_another_left() -> None:
     state = parse_position("square8_2p 8/2[11]3[2] 1 territory_processing flags=changed")
     state.mover = state.variant.board.cell(2, 1)

@@ -1,6 +1,7 @@
 """`python -m ringrift.rules.conformance`: run the engine against a folder of test data."""
 
 import argparse
+import io
 import json
 import os
 import pathlib
@@ -39,7 +40,10 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{_program}: {printable(str(error))}\n")
         return _misused
     tallies = tally((item, judge(item)) for item in items)
+    if sys.stdout is None:
+        return _unwritten
     try:
+        _any_text(sys.stdout)
         _report(tallies, options.json)
     except OSError as error:
         # Nothing that is left in the buffer is to fail once more at the last flush.
@@ -58,6 +62,12 @@ def _report(tallies: dict[str, Tally], as_object: bool) -> None:
     else:
         sys.stdout.writelines(f"{line}\n" for line in as_lines(tallies))
     sys.stdout.flush()
+
+
+def _any_text(stream: object) -> None:
+    """Have a stream write what its encoding lacks as an escape."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:

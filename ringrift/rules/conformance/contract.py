@@ -60,8 +60,9 @@ def check_contract(vector: Json, label: object, earlier: Sequence[Json] = ()) ->
         _demand_refusal(vector, *(earlier if label == "E" else ()))
     if label in ("C", "D"):
         given = read_map(get(vector, "input"), "input")
-        source = read_map(get(given, "state"), "input.state")
-        check_effect(source, _moves(given)[0], _asserted(vector))
+        source, moves = read_map(get(given, "state"), "input.state"), _moves(given)
+        if len(moves) == 1:  # what is asserted of a chain is no effect of its first move
+            check_effect(source, moves[0], _asserted(vector))
     return Skipped(_skipped[label])
 
 

@@ -15,7 +15,7 @@ from ringrift.rules.json_move import read_move, read_region
 from ringrift.rules.json_state import read_state
 from ringrift.rules.moves import MoveType
 from ringrift.rules.state import Owed, Phase, State
-from ringrift.rules.turn import apply
+from ringrift.rules.turn import IllegalMove, apply
 
 _claims = (MoveType.CHOOSE_TERRITORY_OPTION.word, "process_territory_region")
 _line, _territory = (
@@ -29,8 +29,8 @@ _costs = {"line": _line, "territory": _territory, "recovery": _territory, "force
 def check_effect(source: Json, move: Json, asserted: Json) -> None:
     """Make an elimination, a claim or a swap where it belongs, and compare the totals asserted.
 
-    Of other moves, and in a state that cannot be read, nothing is tried. Raises `Difference`, or
-    another `ValueError` if the move cannot be read or is refused there too.
+    Of other moves, and where state or move cannot be read, or the move is refused there too,
+    nothing is tried. Raises `Difference`.
     """
     kind = str(get(move, "type"))
     setting = _setting(kind, move, source)
@@ -40,9 +40,9 @@ def check_effect(source: Json, move: Json, asserted: Json) -> None:
     recovered = get(move, "eliminationContext") == "recovery"
     try:
         before = _read_there(source, phase, get(move, "player"), owed, recovered)
-    except NotationError:
+        after = _claim(before, move) if kind in _claims else apply(before, read_move(before, move))
+    except (IllegalMove, NotationError):
         return
-    after = _claim(before, move) if kind in _claims else apply(before, read_move(before, move))
     measured = measure_material(before, after)
     if kind in _claims:
         _forget_border(before, after, measured)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ringrift.rules.config import RuleSet
 from ringrift.rules.geometry import Board, bits
 from ringrift.rules.json_fields import Json, get, key, read_key, read_map
-from ringrift.rules.json_state import read_state
+from ringrift.rules.json_state import read_unchecked
 from ringrift.rules.moves import Move, MoveType
 from ringrift.rules.state import Owed, Phase, State
 from ringrift.rules.turn import apply, default_rules, legal_moves
@@ -17,7 +17,7 @@ Material = dict[str, dict[str, object]]
 
 
 def read_fixture(value: object, rules: RuleSet = default_rules) -> State:
-    """Read the state of a fixture: as `read_state`, but that two fields are not believed.
+    """Read the state of a fixture, whether it can be played on or not; two fields are not believed.
 
     A fixture's game goes on, whatever `gameStatus` says. `mustMoveFromStackKey` may be that of an
     earlier turn: it is obeyed only where it names a stack of the player to move, and not in phase
@@ -26,13 +26,13 @@ def read_fixture(value: object, rules: RuleSet = default_rules) -> State:
     source = dict(read_map(value, "state"))
     must_move = get(source, _must_move)
     source |= {"gameStatus": "active", _must_move: None, "must_move_from_stack_key": None}
-    state = read_state(source, rules)
+    state = read_unchecked(source, rules)
     if must_move is None or state.phase is Phase.CAPTURE:
         return state
     cell = read_key(state.variant.board, must_move, _must_move)
     if not state.controlled[state.player] >> cell & 1:
         return state
-    return read_state(source | {_must_move: must_move}, rules)
+    return read_unchecked(source | {_must_move: must_move}, rules)
 
 
 _must_move = "mustMoveFromStackKey"

@@ -18,7 +18,7 @@ from ringrift.rules.json_fields import (
     read_map,
 )
 from ringrift.rules.json_move import read_move
-from ringrift.rules.json_state import read_state
+from ringrift.rules.json_state import read_unchecked
 from ringrift.rules.moves import MoveType
 from ringrift.rules.state import Owed, Phase, Reason, State
 from ringrift.rules.turn import apply, initial_state, legal_moves, outcome
@@ -93,7 +93,7 @@ def read_before(item: Json, owed: Owed = Owed.NOTHING) -> State:
         "currentPhase": get(source, "phase"),
         "turn": turn_owing(len(hand), owed),
     }
-    return read_state(value, RuleSet(line_length=length))
+    return read_unchecked(value, RuleSet(line_length=length))
 
 
 def check_game(item: Json) -> Passed:
