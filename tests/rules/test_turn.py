@@ -143,7 +143,8 @@ def test_what_is_no_move_is_refused_by_its_value(not_a_move: Any) -> None:
 
 @pytest.mark.parametrize("cell", [1.5, [1], None])
 def test_a_move_to_what_is_no_cell_is_refused_by_its_value(cell: Any) -> None:
-    with pytest.raises(IllegalMove, match=r"^move is Move.*; expected whole numbers for its cells$"):
+    expected = r"^move is Move.*; expected whole numbers for its cells$"
+    with pytest.raises(IllegalMove, match=expected):
         apply(initial_state(square8_2p), Move(MoveType.PLACE_RING, to=cell, extra=1))
 
 
