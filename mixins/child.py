@@ -85,7 +85,9 @@ class Child:
             env=environment,
             process_group=0,
         )
-        with contextlib.suppress(ProcessLookupError):  # if it has ended, the first read will say so
+        # If it has ended, the first read will say so. What may not be made nicer is nice enough, as
+        # the child of an agent that is nicer still, or another user's.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.setpriority(os.PRIO_PGRP, process.pid, niceness)
         return cls(process)
 

@@ -136,6 +136,15 @@ def _seeds(arguments: argparse.Namespace) -> Iterator[bytes]:
         yield parse_seed(line.strip().decode("ascii", "replace"))
 
 
+def _start_ms(offset_ms: int) -> int:
+    """Return the time by this box's clock and the offset. Raises `UsageError`."""
+    now_ms = round(time.time() * 1000)
+    if not 0 <= now_ms + offset_ms <= time_ms_max:
+        expected = f"{-now_ms} to {time_ms_max - now_ms}, by this box's clock"
+        raise UsageError(f"--time-offset-ms is {offset_ms}; expected a number, {expected}")
+    return now_ms + offset_ms
+
+
 def _play_all(arguments: argparse.Namespace, seeds: Iterable[bytes], stdout: BinaryIO) -> None:
     players = arguments.players.split(",")
     if len(players) != arguments.config.players:
@@ -145,7 +154,7 @@ def _play_all(arguments: argparse.Namespace, seeds: Iterable[bytes], stdout: Bin
     for name in players:
         make_player(name)
     for seed in seeds:
-        time_ms = round(time.time() * 1000) + arguments.time_offset_ms
+        time_ms = _start_ms(arguments.time_offset_ms)
         record = encode_game(play(arguments.config, players, seed, time_ms, arguments.producer))
         stdout.write(frame(record))
         stdout.flush()

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
+import trio
 
+from mixins.child import Child
 from p2p.codec import record_bytes_max
 from p2p.envelope import parse_record
 from p2p.frames import Frames
 from p2p.identity.ids import NodeId
+from ringrift import selfplay
 from ringrift.game_record import Game, decode_game, replay
 from ringrift.rules import Config
 from ringrift.selfplay import UsageError, parse_seed, play
@@ -270,7 +274,33 @@ def test_a_bad_seed_on_stdin_is_named_after_the_games_before_it() -> None:
     )
 
 
-def test_a_start_that_no_record_can_hold_is_named() -> None:
-    done = run(*game, "--seeds", "1", "--time-offset-ms=-9999999999999")
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert b"time is not a number of milliseconds from 1970 to 9999" in done.stderr
+@pytest.mark.parametrize("offset", ["-9999999999999", "253402300799999"])
+def test_a_start_that_no_record_can_hold_is_named_before_a_game_is_played(
+    offset: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def played(*arguments: object) -> NoReturn:
+        raise AssertionError
+
+    monkeypatch.setattr(selfplay, "play", played)
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    assert selfplay.main([*game, "--seeds", "1", f"--time-offset-ms={offset}"]) == 2
+    expected = "expected a number, -1000000 to 253402299799999, by this box's clock"
+    told = f"ringrift.selfplay: --time-offset-ms is {offset}; {expected}\n"
+    assert capsys.readouterr() == ("", told)
+
+
+def test_a_worker_that_may_not_be_made_nicer_plays_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*arguments: object) -> NoReturn:
+        raise PermissionError
+
+    async def heard() -> bytes:
+        child = await Child.start([*worker, *game, "--seeds", "1"], {"PYTHONPATH": str(root)})
+        try:
+            return await child.receive()
+        finally:
+            await child.stop()
+
+    monkeypatch.setattr(os, "setpriority", refused)
+    assert trio.run(heard)

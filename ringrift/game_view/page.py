@@ -85,7 +85,7 @@ def fitting_page(
     gap = [Text()] if spare >= 2 else []
     if spare >= 2 + len(board) - 1:
         board = [line for row in board for line in (Text(), row)][1:]
-    keys = _keys(signs, whole=room.is_enough)
+    keys = _keys(signs, window.columns, whole=room.is_enough)
     return _cut([*top, *gap, *board, *gap, *bottom, keys], window)
 
 
@@ -209,10 +209,15 @@ def _legend(signs: Signs, pitch: int) -> list[Text]:
     ]
 
 
-def _keys(signs: Signs, *, whole: bool) -> Text:
+def _keys(signs: Signs, columns: int, *, whole: bool) -> Text:
+    """Return the keys, without Home and End where there is no room for all."""
     left, right, up, down = signs.keys.split()
-    scroll = "" if whole else "  h j k l scroll"
-    return Text(f"{left} {right} move  {up} {down} turn  Home End{scroll}  q quit", "dim")
+    ways = [f"{left} {right} move", f"{up} {down} turn", "Home End", "h j k l scroll", "q quit"]
+    if whole:
+        ways.remove("h j k l scroll")
+    if len("  ".join(ways)) > columns:
+        ways.remove("Home End")
+    return Text("  ".join(ways), "dim")
 
 
 def _shortened(line: Text, columns: int) -> Text:

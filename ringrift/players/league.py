@@ -32,9 +32,21 @@ from ringrift.players.uct import budget_default, budget_max
 from ringrift.rules import Config, configs
 
 _games_max, _processes_max, _seed_max = 100_000, 256, 2**32 - 1
-_failed, _interrupted = 1, 130
+_program = "ringrift.players.league"
+_failed, _unwritten, _interrupted = 1, 3, 130
 _attention_s = 1.0
 """How often a process looks whether its parent is still there."""
+
+_more = """\
+Intervals are of 95 %. Equal players would win 50 %, with three and four seats too.
+
+exit status: 0 if every game was played, 1 if a process that played has died, 2 if the command is
+wrong, 3 if the results could not be written, 130 if it was stopped
+
+example:
+  python -m ringrift.players.league --configs hex8_2p,hex8_3p \\
+    --players greedy,uct_100,uct_400 --games 60
+"""
 
 
 def _configs(text: str) -> tuple[Config, ...]:
@@ -58,11 +70,10 @@ def _players(text: str) -> tuple[str, ...]:
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="ringrift.players.league",
-        description="Let every two players meet in every config, and print who won how often, with "
-        "95 % intervals. Equal players would win 50 %, with three and four seats too.",
-        epilog="Example: python -m ringrift.players.league --configs hex8_2p,hex8_3p "
-        "--players greedy,uct_100,uct_400 --games 60",
+        prog=_program,
+        description="Let every two players meet in every config, and print who won how often.",
+        epilog=_more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -106,12 +117,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def _attend() -> None:
+def _attend(parent: int) -> None:
     """Make this process one of the pool: Ctrl-C is for its parent alone, whom it does not outlive.
 
-    Without the second it would wait for games for ever after a parent that was killed.
+    Without the second it would wait for games for ever after a parent that was killed. `parent` is
+    told, not asked for here: it may have died already.
     """
-    parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda *_: None if os.getppid() == parent else os._exit(_failed))
     signal.setitimer(signal.ITIMER_REAL, _attention_s, _attention_s)
@@ -126,7 +137,7 @@ def _played(games: Iterator[Fixture], processes: int) -> Generator[Result, None,
         yield from map(play_fixture, games)
         return
     spawn = multiprocessing.get_context("spawn")  # forked ones would share the parent's state
-    with ProcessPoolExecutor(processes, spawn, _attend) as pool:
+    with ProcessPoolExecutor(processes, spawn, _attend, (os.getpid(),)) as pool:
         try:
             # Twice as many, so that no process waits for the next game.
             first = itertools.islice(games, 2 * processes)
@@ -193,19 +204,18 @@ def main(words: Sequence[str] | None = None) -> int:
     standings = Standings(pairings)
     status = _play_all(games, count, arguments.processes, standings)
     lines = list(standings.lines())
-    if arguments.json:
-        _print(json.dumps([dataclasses.asdict(line) for line in lines]))
-    elif lines:
-        _print(_draw(lines))
-    return status
-
-
-def _print(text: str) -> None:
     try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # Whoever read has gone, as after `| head`. Nothing is left to say at the last flush either.
+        if arguments.json:
+            print(json.dumps([dataclasses.asdict(line) for line in lines]), flush=True)
+        elif lines:
+            print(_draw(lines), flush=True)
+    except OSError as error:
+        # Nothing that is left in the buffer is to fail once more at the last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"{_program}: the results cannot be written: {error.strerror}", file=sys.stderr)
+        return _unwritten
+    return status
 
 
 if __name__ == "__main__":

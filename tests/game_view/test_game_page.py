@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from ringrift.game_view.drawing import ascii_signs, pitch_narrow, unicode_signs
+from ringrift.game_view.drawing import Signs, ascii_signs, pitch_narrow, unicode_signs
 from ringrift.game_view.keys import View, press
 from ringrift.game_view.page import (
     Window,
@@ -131,6 +131,17 @@ games = {
 def test_a_page_fits_every_window(name: str, columns: int, rows: int) -> None:
     drawn = fitted(games[name], columns, rows)
     assert drawn[-1].startswith("← → move  ↑ ↓ turn") or drawn[0].startswith("needs"[:columns])
+
+
+@pytest.mark.parametrize("signs", [ascii_signs, unicode_signs])
+@pytest.mark.parametrize("name", games)
+def test_how_to_quit_is_told_in_every_window_that_is_large_enough(name: str, signs: Signs) -> None:
+    found = games[name]
+    for columns in range(columns_min, 81):
+        for rows in (24, 40):
+            keys = fitting_page(found, 1, signs, Window(columns, rows))[-1].plain
+            assert keys.endswith("  q quit")
+            assert ("Home End" in keys) or columns < len(keys) + len("  Home End")
 
 
 def test_where_there_is_less_room_the_page_says_less() -> None:

@@ -263,6 +263,7 @@ def test_a_pool_is_fed_a_few_games_ahead(monkeypatch: pytest.MonkeyPatch) -> Non
         """Plays at once what it is given."""
 
         def __init__(self, *arguments: object) -> None:
+            assert arguments[-1] == (os.getpid(),)  # whom its processes do not outlive
             self.played = 0
 
         def __enter__(self) -> Self:
@@ -404,7 +405,34 @@ def test_a_reader_that_has_gone_ends_it_quietly() -> None:
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == b""
-        assert process.wait(within_s) == 0
+        assert process.wait(within_s) == 3
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_results_that_cannot_be_written_are_told_with_status_3(form: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*league_command, "--configs", "square8_2p", *quick, *form],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=root,
+        )
+    told = "ringrift.players.league: the results cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (3, told)
+
+
+def test_a_process_whose_parent_died_before_it_looked_ends_itself() -> None:
+    orphan = "import signal; from ringrift.players.league import _attend; _attend(0)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{orphan}; signal.pause()"],
+        stderr=subprocess.PIPE,
+        timeout=within_s,
+        check=False,
+        cwd=root,
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_processes_play_the_same_games() -> None:
