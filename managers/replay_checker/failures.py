@@ -17,6 +17,9 @@ sources_max = 64
 producers_max = 8
 """Those that a source named first; its records by others are counted together."""
 
+reason_chars_max = 160
+"""So long that all of it fits into a setting, even if JSON escapes every character."""
+
 recent_ms_max = 24 * 3_600_000
 
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
@@ -34,6 +37,7 @@ class Failed(msgspec.Struct, frozen=True):
     producer: str
     """Who the latest says has made it, in hex."""
     reason: str
+    """The beginning of it, with all but printable ASCII escaped."""
     time_ms: int
     """When it failed, by this box's clock."""
 
@@ -70,8 +74,9 @@ class Failures:
             by_producer[name] = by_producer.get(name, 0) + 1
         else:
             others += 1
+        written = ascii(reason)[1:-1][:reason_chars_max]
         self._by_source[source.hex()] = Failed(
-            by_producer, others, record.hex(), name, reason, now_ms
+            by_producer, others, record.hex(), name, written, now_ms
         )
         if len(self._by_source) > sources_max:
             del self._by_source[next(iter(self._by_source))]

@@ -9,9 +9,10 @@ comes to the same verdict. What is known of those who gave such records outlives
 Who made a record is what the record says; only the source, the peer that gave it, is sure. So all
 is counted by source, and what one of them does changes nothing that is known of another.
 
-When the process ends over a record, or takes too long, the record is tried once more, alone, in a
-fresh one that has first shown that it answers. If that ends too, the record fails. So that such
-records do not take all the time there is, their source is then set aside for a while.
+A process must first show that it answers. When one then ends over a record, or takes too long, the
+record is tried once more, alone, in a fresh one. If that ends too, the record is not replayed, and
+nobody is accused: it may be this box that is out of memory, or starved. So that such records do
+not take all the time there is, their source is then set aside for a while.
 """
 
 import collections
@@ -24,7 +25,7 @@ import trio
 
 from managers.replay_checker.failures import Failed, Failures
 from managers.replay_checker.replayer import Judgement, Replayer, Verdict
-from managers.replay_checker.tallies import Tallies, Tally, Unknown
+from managers.replay_checker.tallies import Tallies, Tally, Unjudged
 from managers.replay_checker.throttle import Throttle
 from mixins.alarm import Alarm
 from mixins.backoff import backoff_s
@@ -45,11 +46,11 @@ backoff_s_first = 1.0
 backoff_s_max = 60.0
 
 aside_factor = 20
-"""A source whose record has failed for ending the process twice is set aside for so many times as
-long as the second try took: such records have at most a tenth of the time, for each source."""
+"""A source whose record has ended the process twice is set aside for so many times as long as the
+second try took: such records have at most a tenth of the time, for each source."""
 
 log_interval_s = 60.0
-"""Failures are logged one by one, but for each source not more often than this."""
+"""What is wrong with records is logged one by one, but for each source not more often than this."""
 
 _failures = "replay-failures"
 
@@ -145,9 +146,9 @@ class ReplayChecker(P2PMixinBase):
                 continue
             if len(self._waiting) < waiting_max:
                 self._waiting.append(_Drawn(row.id, row.producer, source))
+                self._alarm.ring()
             else:
                 self._leave_out(source)
-        self._alarm.ring()
 
     def _leave_out(self, source: NodeId) -> None:
         for tally in (self._total, self._tallies.of(source)):
@@ -155,7 +156,7 @@ class ReplayChecker(P2PMixinBase):
 
     async def _replay_for_ever(self) -> None:
         while True:
-            while not self._waiting:
+            while not self._waiting and not self._trouble:
                 await self._alarm.wait()
             try:
                 await self._with_replayer(self._replay_all)
@@ -166,16 +167,31 @@ class ReplayChecker(P2PMixinBase):
                 await self._back_off(str(fault))
 
     async def _with_replayer(self, work: Work) -> None:
-        """Start a replayer and work with it. Raises `OSError`, and `ChildFault` as `work` does."""
+        """Start a replayer and work with it.
+
+        Raises `OSError` if it cannot be started, and `ChildFault` if it does not answer.
+        """
         replayer = await self._start_replayer(self._command, self._environment)
-        await attend(replayer, functools.partial(work, replayer))
+        await attend(replayer, functools.partial(self._once_it_answers, work, replayer))
+
+    async def _once_it_answers(self, work: Work, replayer: StartedReplayer) -> None:
+        await replayer.judge(b"")
+        self._trouble = ""
+        await work(replayer)
 
     async def _replay_all(self, replayer: StartedReplayer) -> None:
         """Work the queue off, and wait a while for more; return early with a suspect."""
         while self._waiting and self._suspect is None:
             await self._replay(replayer, self._waiting.popleft())
-            if not self._waiting and self._suspect is None:
-                await self._alarm.wait(self.runtime.clock.monotonic_s() + idle_s_max)
+            if self._suspect is None:
+                await self._wait_for_more()
+
+    async def _wait_for_more(self) -> None:
+        """Wait until a record is drawn, `idle_s_max` at most."""
+        now_s = self.runtime.clock.monotonic_s
+        until_s = now_s() + idle_s_max
+        while not self._waiting and now_s() < until_s:  # a ring may be for one that is done
+            await self._alarm.wait(until_s)
 
     async def _replay(self, replayer: StartedReplayer, drawn: _Drawn) -> None:
         is_aside = self.runtime.clock.monotonic_s() < self._tallies.of(drawn.source).aside_until_s
@@ -196,39 +212,45 @@ class ReplayChecker(P2PMixinBase):
         return (await self.read(lambda store: store.bodies([drawn.id]))).get(drawn.id)
 
     async def _try_again(self, drawn: _Drawn) -> None:
+        """Replay a record over which a process has ended. Raises as `_with_replayer` does."""
+        began_s = self.runtime.clock.monotonic_s()
         try:
-            await self._with_replayer(functools.partial(self._replay_alone, drawn))
+            await self._with_replayer(functools.partial(self._replay_alone, drawn, began_s))
         except (ChildFault, OSError):
             self._leave_out(drawn.source)
             self.log.warning("record %s was not replayed", self._described(drawn))
             raise
 
-    async def _replay_alone(self, drawn: _Drawn, replayer: StartedReplayer) -> None:
-        """Replay a record over which a process has ended. Raises `ChildFault` if not for it."""
+    async def _replay_alone(self, drawn: _Drawn, began_s: float, replayer: StartedReplayer) -> None:
         data = await self._body(drawn)
         if data is None:
             self._leave_out(drawn.source)
             return
-        began_s = self.runtime.clock.monotonic_s()
-        await replayer.judge(b"")  # one that cannot answer this is no witness against a record
         try:
             judgement = await replayer.judge(data)
         except ChildFault as fault:
-            judgement = Judgement(Verdict.BAD, f"replaying it crashes: the process {fault}")
-            now_s = self.runtime.clock.monotonic_s()
-            self._tallies.of(drawn.source).aside_until_s = now_s + aside_factor * (now_s - began_s)
-        await self._take(drawn, judgement)
+            self._set_aside(drawn, began_s, f"the process {fault}")
+        else:
+            await self._take(drawn, judgement)
+
+    def _set_aside(self, drawn: _Drawn, began_s: float, reason: str) -> None:
+        """Leave out a record that has ended the process twice, and for a while its source."""
+        now_s, now_ms = self.runtime.clock.monotonic_s(), self.runtime.clock.wall_ms()
+        self._leave_out(drawn.source)
+        tally = self._tallies.of(drawn.source)
+        tally.aside_until_s = now_s + aside_factor * (now_s - began_s)
+        tally.add_ended(Unjudged(drawn.id, drawn.producer, reason, now_ms))
+        self._warn(drawn, f"was not replayed: {reason}, twice")
 
     async def _take(self, drawn: _Drawn, judgement: Judgement) -> None:
         """Take note of a judgement."""
         self._crashes_in_a_row = 0
-        self._trouble = ""
         tally = self._tallies.of(drawn.source)
         self._total.add(judgement.verdict)
         tally.add(judgement.verdict)
         if judgement.verdict is Verdict.UNKNOWN:
             now_ms = self.runtime.clock.wall_ms()
-            tally.latest_unknown = Unknown(drawn.id, drawn.producer, judgement.reason, now_ms)
+            tally.latest_unknown = Unjudged(drawn.id, drawn.producer, judgement.reason, now_ms)
         if judgement.verdict is Verdict.BAD:
             await self._report(drawn, judgement.reason)
 
@@ -236,20 +258,25 @@ class ReplayChecker(P2PMixinBase):
         self._failures.add(
             drawn.source, drawn.producer, drawn.id, reason, self.runtime.clock.wall_ms()
         )
-        if self._throttle.passes(drawn.source, self.runtime.clock.monotonic_s()):
-            self.log.warning("record %s fails: %s", self._described(drawn), reason)
-        self._log_alarm.ring()
+        self._warn(drawn, f"fails: {reason}")
         self.emit(RecordRefuted(drawn.id, drawn.producer, drawn.source, reason))
         data = self._failures.data()
         await self.write(lambda store: store.set_setting(_failures, data))
 
+    def _warn(self, drawn: _Drawn, what: str) -> None:
+        if self._throttle.passes(drawn.source, self.runtime.clock.monotonic_s()):
+            self.log.warning("record %s %s", self._described(drawn), what)
+        self._log_alarm.ring()
+
     async def _log_for_ever(self) -> None:
-        """Log how many failures were kept out of the log, once a source's interval is over."""
+        """Log how many warnings were kept out of the log, once a source's interval is over."""
         while True:
             await self._log_alarm.wait(self._throttle.due_s())
             for source, count in self._throttle.due(self.runtime.clock.monotonic_s()):
                 giver = self._named(source.hex())
-                self.log.warning("of the records given by %s, %d more fail", giver, count)
+                self.log.warning(
+                    "of the records given by %s, %d more fail or end the process", giver, count
+                )
 
     def _described(self, drawn: _Drawn) -> str:
         return (
@@ -298,7 +325,7 @@ class ReplayChecker(P2PMixinBase):
         }
 
     def health(self) -> Iterable[str]:
-        """Name a replayer in trouble, and the sources whose records fail or cannot be judged."""
+        """Name a replayer in trouble, and sources whose records fail or cannot be judged."""
         if self._trouble:
             yield self._trouble
         now_ms = self.runtime.clock.wall_ms()
@@ -308,6 +335,12 @@ class ReplayChecker(P2PMixinBase):
                 f"the latest {failed.latest[:12]}: {failed.reason}"
             )
         for giver, tally in self._tallies:
+            if (latest_ended := tally.often_ended(now_ms)) is not None:
+                yield (
+                    f"replaying games given by {self._named(giver.hex())} ended the process "
+                    f"{tally.ended} times; the latest {latest_ended.id.hex()[:12]}: "
+                    f"{latest_ended.reason}"
+                )
             if (found := tally.mostly_unknown(now_ms)) is not None:
                 unknown, judged, latest = found
                 yield (

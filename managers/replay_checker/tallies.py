@@ -18,12 +18,15 @@ lately_max = 50
 lately_min = 20
 """Of fewer, nothing is concluded."""
 
-unknown_ms_max = 24 * 3_600_000
+ended_min = 3
+"""Of fewer records over which the process ended within a day, nothing is said."""
+
+recent_ms_max = 24 * 3_600_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Unknown:
-    """A record that cannot be judged here."""
+class Unjudged:
+    """A record that cannot be judged here: of another version, or the process ends over it."""
 
     id: RecordId
     producer: NodeId
@@ -31,6 +34,10 @@ class Unknown:
     reason: str
     time_ms: int
     """When that was found, by this box's clock."""
+
+    def is_recent(self, now_ms: int) -> bool:
+        """Return whether that was less than a day ago."""
+        return now_ms - self.time_ms < recent_ms_max
 
 
 def _none_yet() -> dict[Verdict, int]:
@@ -45,15 +52,25 @@ class Tally:
     not_replayed: int = 0
     aside_until_s: float = -math.inf
     """Until then, nothing that this source gave is replayed."""
-    latest_unknown: Unknown | None = None
+    latest_unknown: Unjudged | None = None
+    ended: int = 0
+    """Records over which the process has ended twice; they are among those not replayed."""
     _lately: collections.deque[Verdict] = dataclasses.field(
         default_factory=lambda: collections.deque(maxlen=lately_max)
+    )
+    _latest_ended: collections.deque[Unjudged] = dataclasses.field(
+        default_factory=lambda: collections.deque(maxlen=ended_min)
     )
 
     def add(self, verdict: Verdict) -> None:
         """Count a record that has been judged."""
         self.counts[verdict] += 1
         self._lately.append(verdict)
+
+    def add_ended(self, record: Unjudged) -> None:
+        """Count a record over which the process has ended twice."""
+        self.ended += 1
+        self._latest_ended.append(record)
 
     def status(self) -> Mapping[str, int]:
         """Return the counts, as `docs/status.md` has them."""
@@ -64,7 +81,12 @@ class Tally:
             "not_replayed": self.not_replayed,
         }
 
-    def mostly_unknown(self, now_ms: int) -> tuple[int, int, Unknown] | None:
+    def often_ended(self, now_ms: int) -> Unjudged | None:
+        """Return the latest record that ended the process, if within a day `ended_min` did."""
+        latest = self._latest_ended
+        return latest[-1] if len(latest) == ended_min and latest[0].is_recent(now_ms) else None
+
+    def mostly_unknown(self, now_ms: int) -> tuple[int, int, Unjudged] | None:
         """Return how many of how many judged last are unknown, and the latest, if most are.
 
         None too if there were few, or if the latest is a day old.
@@ -73,7 +95,7 @@ class Tally:
         latest = self.latest_unknown
         if latest is None or judged < lately_min or 2 * unknown <= judged:
             return None
-        return (unknown, judged, latest) if now_ms - latest.time_ms < unknown_ms_max else None
+        return (unknown, judged, latest) if latest.is_recent(now_ms) else None
 
 
 class Tallies:

@@ -1,12 +1,14 @@
 """What is known of those whose records fail, or cannot be judged: by source, kept and bounded."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from managers.replay_checker import tallies
-from managers.replay_checker.failures import producers_max, sources_max
-from p2p.envelope import record_id
+from managers.replay_checker.failures import Failures, producers_max, sources_max
+from managers.state.store import setting_chars_max
+from p2p.envelope import RecordId, record_id
 from tests.managers.replay_office import made_up, maker, office, other, peer, record
 from tests.rig import in_virtual_time, pass_s, rig
 
@@ -161,5 +163,35 @@ def test_what_was_kept_and_makes_no_sense_is_forgotten(
         async with office(tmp_path) as at:
             assert at.bad == {}
             assert "is forgotten" in caplog.text
+
+    in_virtual_time(story)
+
+
+@pytest.mark.parametrize("letter", ["x", '"', "\\", "\n", "\x7f", "\u00e9", "\U0001f3b2"])
+def test_the_most_that_is_kept_of_failures_fits_into_a_setting(letter: str) -> None:
+    count = 10**12  # more than a peer can give in a thousand years
+    full: dict[str, object] = {}
+    for source in range(sources_max):
+        failures = Failures()
+        for producer in range(producers_max + 1):
+            failures.add(
+                made_up(source), made_up(producer), RecordId(b"\xff" * 32), letter * 9999, 10**13
+            )
+        (kept,) = failures.all().values()
+        full[made_up(source).hex()] = {
+            "by_producer": dict.fromkeys(kept.by_producer, count), "others": count,
+            "latest": kept.latest, "producer": kept.producer, "reason": kept.reason,
+            "time_ms": kept.time_ms,
+        }  # fmt: skip
+    assert Failures.parse(full).data() == full
+    assert len(json.dumps(full)) <= setting_chars_max
+
+
+def test_a_reason_is_kept_in_printable_ascii(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with office(tmp_path) as at:
+            await at.receive(record(1, "fails move 1: it's \u00e9\x1b[2J"))
+            await pass_s(1)
+            assert at.bad[peer.hex()]["reason"] == "move 1: it's \\xe9\\x1b[2J"
 
     in_virtual_time(story)
