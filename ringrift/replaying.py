@@ -4,7 +4,6 @@
 """
 
 import io
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from p2p.frames import FrameError, Frames
 from ringrift.game_record import ReplayFailed, decode_game, format_version, replay
 from ringrift.printable import printable
 from ringrift.rules import engine_version
+from ringrift.stdout import abandon_stdout
 
 _record_s_max = 120
 """Longer than an agent waits: the process ends itself when nobody is left to end it."""
@@ -59,8 +59,8 @@ def main() -> int:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever listened has gone. Nothing is left to say it to, not even at the last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever listened has gone, and nobody is left to say it to.
+        abandon_stdout()
         return _failed
     except (FrameError, OSError) as error:
         print(f"ringrift.replaying: {error}", file=sys.stderr)

@@ -23,6 +23,7 @@ from ringrift.arguments import integer
 from ringrift.game_record import Game, encode_game, seed_bytes_max
 from ringrift.players import UnknownPlayer, make_player, match
 from ringrift.rules import Config
+from ringrift.stdout import abandon_stdout
 
 _line_bytes_max = 256
 _failed, _misused = 1, 2
@@ -168,8 +169,8 @@ def main(words: Sequence[str] | None = None) -> int:
             raise UsageError("records are binary; send stdout to a file or a pipe")
         _play_all(arguments, _seeds(arguments), sys.stdout.buffer)
     except BrokenPipeError:
-        # Whoever listened has gone. Nothing is left to say it to, not even at the last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever listened has gone, and nobody is left to say it to.
+        abandon_stdout()
         return _failed
     except (OSError, RecordRefused, UsageError, UnknownPlayer) as error:
         print(f"ringrift.selfplay: {error}", file=sys.stderr)

@@ -21,6 +21,7 @@ reason_chars_max = 160
 """So long that all of it fits into a setting, even if JSON escapes every character."""
 
 recent_ms_max = 24 * 3_600_000
+"""What is older is a problem no more."""
 
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 

@@ -182,7 +182,14 @@ class ReplayChecker(P2PMixinBase):
     async def _replay_all(self, replayer: StartedReplayer) -> None:
         """Work the queue off, and wait a while for more; return early with a suspect."""
         while self._waiting and self._suspect is None:
-            await self._replay(replayer, self._waiting.popleft())
+            drawn = self._waiting.popleft()
+            if self._is_aside(drawn.source):
+                self._leave_out(drawn.source)
+            elif fault := await self._replay(replayer, drawn):
+                self.log.info(
+                    "record %s is tried again: the process %s", self._described(drawn), fault
+                )
+                self._suspect = drawn
             if self._suspect is None:
                 await self._wait_for_more()
 
@@ -193,19 +200,21 @@ class ReplayChecker(P2PMixinBase):
         while not self._waiting and now_s() < until_s:  # a ring may be for one that is done
             await self._alarm.wait(until_s)
 
-    async def _replay(self, replayer: StartedReplayer, drawn: _Drawn) -> None:
-        is_aside = self.runtime.clock.monotonic_s() < self._tallies.of(drawn.source).aside_until_s
-        data = None if is_aside else await self._body(drawn)
+    def _is_aside(self, source: NodeId) -> bool:
+        return self.runtime.clock.monotonic_s() < self._tallies.of(source).aside_until_s
+
+    async def _replay(self, replayer: StartedReplayer, drawn: _Drawn) -> ChildFault | None:
+        """Replay a record and take note of it; return how the process ended, if it did over it."""
+        data = await self._body(drawn)
         if data is None:
             self._leave_out(drawn.source)
-            return
+            return None
         try:
             judgement = await replayer.judge(data)
         except ChildFault as fault:
-            self.log.info("record %s is tried again: the process %s", self._described(drawn), fault)
-            self._suspect = drawn
-        else:
-            await self._take(drawn, judgement)
+            return fault
+        await self._take(drawn, judgement)
+        return None
 
     async def _body(self, drawn: _Drawn) -> bytes | None:
         """Return the bytes of a record, or None if it is no longer held."""
@@ -222,16 +231,8 @@ class ReplayChecker(P2PMixinBase):
             raise
 
     async def _replay_alone(self, drawn: _Drawn, began_s: float, replayer: StartedReplayer) -> None:
-        data = await self._body(drawn)
-        if data is None:
-            self._leave_out(drawn.source)
-            return
-        try:
-            judgement = await replayer.judge(data)
-        except ChildFault as fault:
+        if fault := await self._replay(replayer, drawn):
             self._set_aside(drawn, began_s, f"the process {fault}")
-        else:
-            await self._take(drawn, judgement)
 
     def _set_aside(self, drawn: _Drawn, began_s: float, reason: str) -> None:
         """Leave out a record that has ended the process twice, and for a while its source."""

@@ -5,6 +5,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 
+from managers.replay_checker.failures import recent_ms_max
 from managers.replay_checker.replayer import Verdict
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
@@ -20,8 +21,6 @@ lately_min = 20
 
 ended_min = 3
 """Of fewer records over which the process ended within a day, nothing is said."""
-
-recent_ms_max = 24 * 3_600_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

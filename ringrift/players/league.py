@@ -30,6 +30,7 @@ from ringrift.players.fixtures import (
 from ringrift.players.standings import Line, Standings
 from ringrift.players.uct import budget_default, budget_max
 from ringrift.rules import Config, configs
+from ringrift.stdout import abandon_stdout
 
 _games_max, _processes_max, _seed_max = 100_000, 256, 2**32 - 1
 _program = "ringrift.players.league"
@@ -210,8 +211,7 @@ def main(words: Sequence[str] | None = None) -> int:
         elif lines:
             print(_draw(lines), flush=True)
     except OSError as error:
-        # Nothing that is left in the buffer is to fail once more at the last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()
         if not isinstance(error, BrokenPipeError):
             print(f"{_program}: the results cannot be written: {error.strerror}", file=sys.stderr)
         return _unwritten

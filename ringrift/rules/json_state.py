@@ -111,9 +111,7 @@ def _read_board(state: State, source: Json) -> None:
         if not 1 <= len(owners) <= rings_max:
             raise wrong(name, owners, f"1 to {rings_max} rings")
         rings = bytes(read_int(owner, name, 1, seats[-1]) for owner in owners)
-        state.put_stack(cell, rings)
-        for owner in rings:
-            state.on_board[owner] += 1
+        state.put_new_rings(cell, rings)
 
 
 def _cells(source: Json, name: str) -> Iterable[tuple[str, object]]:

@@ -20,6 +20,7 @@ def can_move(state: State, cell: int, rings: bytes) -> bool:
             if len(distance) >= height:
                 return True
             continue
+        # `ray.nearest`, without the price of a call in an innermost loop
         nearest = (obstacles & -obstacles if rising else obstacles).bit_length() - 1
         if distance[nearest] > height:
             return True
@@ -48,6 +49,7 @@ def steps_and_captures(state: State, cells: Iterable[int]) -> list[Move]:
             if not obstacles:
                 found += moves[height - 1 :]
                 continue
+            # `ray.nearest`, as above
             nearest = (obstacles & -obstacles if rising else obstacles).bit_length() - 1
             reach = distance[nearest]
             if reach > height:
@@ -77,10 +79,9 @@ def _targets(state: State, cell: int, rings: bytes) -> Iterator[tuple[int, slice
     occupied, stacks = state.occupied, state.stacks
     blocked = occupied | state.collapsed
     for ray in state.variant.board.rays[cell]:
-        mask, rising, _ = ray
-        if occupied & mask:
-            obstacles = blocked & mask
-            target = (obstacles & -obstacles if rising else obstacles).bit_length() - 1
+        if occupied & ray.mask:
+            obstacles = blocked & ray.mask
+            target = ray.nearest(obstacles)
             if target in stacks and (landings := _landings(state, rings, ray, obstacles, target)):
                 yield target, landings
 
@@ -90,13 +91,12 @@ def _landings(state: State, rings: bytes, ray: Ray, obstacles: int, target: int)
 
     The slice counts the cells of the ray behind the target. None if it cannot be taken.
     """
-    _, rising, distance = ray
+    distance = ray.distance
     behind = distance[target]
     height = len(rings)
     first = behind if behind >= height else height - 1
     if beyond := obstacles ^ 1 << target:
-        nearest = (beyond & -beyond if rising else beyond).bit_length() - 1
-        last = distance[nearest] - 1
+        last = distance[ray.nearest(beyond)] - 1
     else:
         last = len(distance)
     if first >= last:

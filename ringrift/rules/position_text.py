@@ -119,9 +119,7 @@ def _read_cell(state: State, cell: int, found: re.Match[str], name: str) -> None
         rings = bytes(map(int, found["rings"]))
         read_int(max(rings), f"{name}: a ring's owner", 1, players)
         read_int(len(rings), f"{name}: the height of a stack", 1, rings_max)
-        state.put_stack(cell, rings)
-        for owner in rings:
-            state.on_board[owner] += 1
+        state.put_new_rings(cell, rings)
         return
     letter = found["owned"]
     owner = (_markers + _collapsed).index(letter) % len(_markers) + 1

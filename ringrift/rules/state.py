@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 
 from ringrift.rules.config import Variant
 from ringrift.rules.geometry import bits
@@ -211,13 +212,17 @@ class State:
             self.occupied |= bit
             self.board_key ^= number(cell, rings)
 
+    def put_new_rings(self, cell: int, rings: bytes) -> None:
+        """Put a stack of rings that were nowhere before on an empty cell."""
+        self.put_stack(cell, rings)
+        for owner in rings:
+            self.on_board[owner] += 1
+
     def put_markers(self, mask: int, owner: int) -> None:
         """Put a player's markers on the cells of `mask`, all of them empty."""
         self.markers[owner] |= mask
         self.marked |= mask
-        numbers = self.variant.zobrist.marker[owner]
-        for cell in bits(mask):
-            self.board_key ^= numbers[cell]
+        self._toggle(self.variant.zobrist.marker[owner], mask)
 
     def take_markers(self, mask: int) -> None:
         """Remove every marker in `mask`, whoever's they are."""
@@ -227,15 +232,16 @@ class State:
         for owner in self.variant.seats:
             if taken := self.markers[owner] & mask:
                 self.markers[owner] ^= taken
-                numbers = self.variant.zobrist.marker[owner]
-                for cell in bits(taken):
-                    self.board_key ^= numbers[cell]
+                self._toggle(self.variant.zobrist.marker[owner], taken)
 
     def put_territory(self, mask: int, owner: int) -> None:
         """Collapse the cells of `mask`, all of them empty, to a player."""
         self.territory[owner] |= mask
         self.collapsed |= mask
-        numbers = self.variant.zobrist.territory[owner]
+        self._toggle(self.variant.zobrist.territory[owner], mask)
+
+    def _toggle(self, numbers: Mapping[int, int], mask: int) -> None:
+        """Take the numbers of the cells of `mask` into the key, or out of it."""
         for cell in bits(mask):
             self.board_key ^= numbers[cell]
 

@@ -3,7 +3,6 @@
 import argparse
 import io
 import json
-import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from ringrift.printable import printable
 from ringrift.rules.conformance.folder import FolderError, load
 from ringrift.rules.conformance.judge import judge
 from ringrift.rules.conformance.report import Tally, as_json, as_lines, tally
+from ringrift.stdout import abandon_stdout
 
 _program = "python -m ringrift.rules.conformance"
 _failed, _misused, _unwritten = 1, 2, 3
@@ -46,8 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
         _any_text(sys.stdout)
         _report(tallies, options.json)
     except OSError as error:
-        # Nothing that is left in the buffer is to fail once more at the last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()
         if not isinstance(error, BrokenPipeError):
             sys.stderr.write(f"{_program}: the report cannot be written: {error.strerror}\n")
         return _unwritten
