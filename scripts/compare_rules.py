@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from ringrift.printable import counted
 from ringrift.rules import Config, configs
 from tests.rules import lockstep, perft
 
@@ -69,9 +70,9 @@ def _count(config: Config) -> int:
 
 
 def _show(config: Config, opening: str, tally: lockstep.Tally) -> None:
-    games = sum(tally.ends.values())
+    games = counted(sum(tally.ends.values()), "game")
     sys.stdout.write(
-        f"{config.name} {opening}: {games} games, {tally.positions} positions alike, "
+        f"{config.name} {opening}: {games}, {tally.positions} positions alike, "
         f"{tally.refused} moves refused by both\n"
         f"  ends  {_counts(tally.ends)}\n"
         f"  moves {_counts(tally.moves)}\n"

@@ -46,6 +46,7 @@ _cell_columns = {"origin": "from", "target": "target", "to": "to"}
 """The fields of moves that are cells, and what their columns are called."""
 
 _octets = bytes(range(256))
+_extras = {extra: _octets[extra : extra + 1] for extra in range(extra_max + 1)}
 _types = bytes(MoveType)
 _types_without = {
     field: bytes(kind for kind, fields in fields_of.items() if field not in fields)
@@ -67,14 +68,14 @@ def encode_moves(board: Board, moves: Iterable[Move]) -> Columns:
             raise wrong(f"move {index}", describe(board, move), expected)
         found["type"].append(_octet(move.type))
         for field in fields_of[move.type]:
-            value = getattr(move, field)
-            found[field].append(_octet(value) if field == "extra" else numbers[value])
+            entries = _extras if field == "extra" else numbers
+            found[field].append(entries[getattr(move, field)])
     return Columns(**{field: b"".join(column) for field, column in found.items()})
 
 
 def _is_sound(board: Board, move: Move) -> bool:
     used = fields_of[move.type]
-    return (0 <= move.extra <= extra_max if "extra" in used else move.extra == 0) and all(
+    return (move.extra in _extras if "extra" in used else move.extra == 0) and all(
         cell in board.rays if field in used else cell == no_cell
         for field, cell in zip(_cell_columns, move[1:4], strict=True)
     )

@@ -6,7 +6,7 @@ import enum
 import functools
 from typing import TypeGuard
 
-from ringrift.rules.errors import shown
+from ringrift.rules.errors import NotationError, shown
 from ringrift.rules.geometry import Board, board, board_names
 from ringrift.rules.zobrist import ZobristTable, zobrist
 
@@ -41,9 +41,9 @@ class Config:
 
     @classmethod
     def parse(cls, name: str) -> "Config":
-        """Return the config of this name. Raises `ValueError` naming the twelve otherwise."""
+        """Return the config of this name. Raises `NotationError` naming the twelve otherwise."""
         if not isinstance(name, str) or name not in _by_name:
-            raise ValueError(f"no config {shown(name)}; expected one of {', '.join(_by_name)}")
+            raise NotationError(f"no config {shown(name)}; expected one of {', '.join(_by_name)}")
         return _by_name[name]
 
     @property

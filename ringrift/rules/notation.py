@@ -169,10 +169,7 @@ def parse_game(text: str) -> tuple[Config, list[Move]]:
     if len(text) > moves_max * (_move_characters_max + 1):
         raise NotationError(f"a text of {len(text)} characters; expected up to {moves_max} moves")
     words = text.split()
-    try:
-        config = Config.parse(words[0] if words else "")
-    except ValueError as error:
-        raise NotationError(str(error)) from None
+    config = Config.parse(words[0] if words else "")
     if len(words) > moves_max + 1:
         raise NotationError(f"{len(words) - 1} moves; expected up to {moves_max}")
     geometry = board(config.board)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ringrift.rules.config import Config, RuleSet
-from ringrift.rules.errors import NotationError, wrong
+from ringrift.rules.errors import wrong
 from ringrift.rules.geometry import Board
 from ringrift.rules.json_fields import read_int, read_word
 from ringrift.rules.moves import no_cell
@@ -47,10 +47,7 @@ def parse_position(text: str, rules: RuleSet = default_rules) -> State:
     if len(words) < 4:
         expected = "config, board, player and phase, such as 'square8_2p 8/2[11] 1 movement'"
         raise wrong("position", text, expected)
-    try:
-        config = Config.parse(words[0])
-    except ValueError as error:
-        raise NotationError(str(error)) from None
+    config = Config.parse(words[0])
     state = initial_state(config, rules)
     _read_board(state, words[1])
     _read_start(state, words[2], words[3])

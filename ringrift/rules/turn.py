@@ -84,8 +84,13 @@ def apply(state: State, move: Move) -> State:
     """
     if not isinstance(move, Move) or not isinstance(move.type, MoveType):
         raise IllegalMove(f"move is {shown(move)}; expected a Move of one of the MoveTypes")
-    if move not in legal_moves(state) and not _is_tolerated(state, move):
-        raise IllegalMove(_explain(state, move))
+    legal = legal_moves(state)
+    try:
+        # As it is offered: its cells are whole numbers, even if those given only equal them.
+        move = legal[legal.index(move)]
+    except ValueError:
+        if not _is_tolerated(state, move):
+            raise IllegalMove(_explain(state, move)) from None
     after = state.next_phase() if move.type in _passive else state.copy()
     following = _effects[move.type](after, move)
     if after.result is None and (following is None or state.variant.ends_within_turns):

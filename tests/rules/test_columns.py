@@ -1,6 +1,7 @@
 """Moves as columns of bytes: what is written is read back, and what is damaged is refused."""
 
 import random
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -132,6 +133,12 @@ def test_a_changed_byte_is_refused_or_makes_other_moves(
 # Sizes and bytes
 
 
+def test_a_move_that_equals_another_has_its_bytes() -> None:
+    fields: Any = (MoveType.PLACE_RING, no_cell, no_cell, 9.0, 2.0)
+    whole = Move(MoveType.PLACE_RING, to=9, extra=2)
+    assert encode_moves(square8, [Move(*fields)]) == encode_moves(square8, [whole])
+
+
 def test_one_move_of_each_type_has_these_bytes() -> None:
     place, resign = Move(MoveType.PLACE_RING, to=square8.cell(1, 2), extra=3), Move(MoveType.RESIGN)
     assert encode_moves(square8, [place, resign]) == Columns(b"\x01\x14", b"", b"", b"\x0a", b"\3")
@@ -184,6 +191,7 @@ step = Move(MoveType.MOVE_STACK, square8.cell(0, 0), to=square8.cell(0, 1))
         (step._replace(extra=1), "#1'; expected"),
         (Move(MoveType.PLACE_RING, to=0, extra=extra_max + 1), "x5'; expected"),
         (Move(MoveType.PLACE_RING, to=0, extra=-1), "x-1'; expected"),
+        (Move(MoveType.PLACE_RING, to=0, extra=cast("int", 0.5)), "x0.5'; expected"),
         (Move(MoveType.RESIGN, to=0), "resign to .* the fields of its type, none"),
     ],
 )

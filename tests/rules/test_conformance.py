@@ -1,18 +1,21 @@
 """The command that runs published test data, on a folder made up here."""
 
 import copy
+import errno
+import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringrift.rules.conformance import Failed, Passed, Skipped, judge, load, strata
+from ringrift.rules.conformance import __main__ as command
 from ringrift.rules.conformance.__main__ import main
 from tests.rules.conformance_items import (
     Vector,
@@ -304,6 +307,28 @@ def test_a_folder_that_is_none_is_named(
     assert capsys.readouterr().err.endswith("/nowhere'; expected a folder\n")
 
 
+def test_a_folder_without_a_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([""])
+    assert ended.value.code == 2
+    assert "DIR: it is empty; expected the folder of the data" in capsys.readouterr().err
+
+
+def test_a_name_that_no_folder_can_have_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["a" * 5000]) == 2
+    told = capsys.readouterr().err
+    assert told.endswith("': File name too long; expected a folder\n")
+
+
+def test_a_file_without_an_end_is_not_read(
+    folder: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(folder / "games" / "pipe.jsonl")
+    assert main([str(folder)]) == 2
+    expected = f"games/pipe.jsonl of {str(folder)!r} is no file that ends; expected one\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
 def run(folder: pathlib.Path, stdout: int, **more: str) -> tuple[int, str]:
     """Run the command on a stdout, and return its status and what it says on stderr."""
     command = [sys.executable, "-m", "ringrift.rules.conformance", str(folder)]
@@ -315,10 +340,23 @@ def run(folder: pathlib.Path, stdout: int, **more: str) -> tuple[int, str]:
 
 
 def test_without_a_stdout_there_is_no_report(
-    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     assert main([str(folder)]) == 3
+    told = "cannot write the output: stdout is closed"
+    assert capsys.readouterr().err == f"python -m ringrift.rules.conformance: {told}\n"
+
+
+def test_an_error_of_a_judgement_is_not_taken_for_one_of_the_report(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> NoReturn:
+        raise BrokenPipeError("of an item")
+
+    monkeypatch.setattr(command, "judge", fail)
+    with pytest.raises(BrokenPipeError, match="of an item"):
+        main([str(folder)])
 
 
 def test_an_id_that_the_terminal_cannot_write_is_escaped(folder: pathlib.Path) -> None:
@@ -349,8 +387,21 @@ def test_a_full_disk_is_named(folder: pathlib.Path) -> None:
         status, told = run(folder, full)
     finally:
         os.close(full)
-    reason = "the report cannot be written: No space left on device"
+    reason = "cannot write the output: No space left on device"
     assert (status, told) == (3, f"python -m ringrift.rules.conformance: {reason}\n")
+
+
+def test_a_help_that_cannot_be_written_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(["--help"]) == 3
+    told = "python -m ringrift.rules.conformance: cannot write the output: No space left\n"
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("words", [[], ["a", "b"], ["a", "--jso"]])

@@ -29,6 +29,15 @@ from tests.rules.json_values import put
 # Contract vectors of class A and B
 
 
+def waiting_line() -> Vector:
+    """Return a vector whose step leaves a marker that completes a line."""
+    return contract(
+        position("1 a a a . . . 2", hand=(3, 3)),
+        {"type": "move_stack", "player": 1, "from": at(0, 0), "to": at(0, 1)},
+        {"pendingDecisionType": "select_line_to_process"},
+    )
+
+
 def test_a_contract_vector_passes_where_everything_asserted_holds() -> None:
     assert judged("contract_v2", step()) == Passed()
 
@@ -62,6 +71,30 @@ def test_each_assertion_can_fail(name: str, value: object, found: object) -> Non
     verdict = judged("contract_v2", expect(step(), **{name: value}))
     expected = repr(value)
     assert verdict == Failed(f"assertions.{name} is {found}; expected {expected}")
+
+
+@pytest.mark.parametrize("name", ["currentPlayer", "stackCount", "noLineCollapse"])
+def test_what_is_null_is_not_asserted(name: str) -> None:
+    assert judged("contract_v2", expect(step(), **{name: None})) == Passed()
+
+
+@pytest.mark.parametrize("name", ["victoryWinner", "victoryReason"])
+def test_that_nobody_has_won_is_asserted_by_null(name: str) -> None:
+    assert judged("contract_v2", expect(step(), **{name: None})) == Passed()
+    lost = {"type": "resign", "player": 1}
+    won = contract(position("1 . .\n. . 2", hand=(3, 3)), lost, {name: None})
+    verdict = judged("contract_v2", won)
+    assert isinstance(verdict, Failed)
+    assert verdict.difference.startswith(f"assertions.{name} is ")
+
+
+def test_a_decision_and_a_controller_may_be_asserted_to_be_none() -> None:
+    pending = expect(waiting_line(), pendingDecisionType=None)
+    verdict = judged("contract_v2", pending)
+    name = "assertions.pendingDecisionType"
+    assert verdict == Failed(f"{name} is 'select_line_to_process'; expected None")
+    verdict = judged("contract_v2", expect(step(), finalStackController=None))
+    assert verdict == Failed("assertions.finalStackController is 1; expected None")
 
 
 def test_an_unknown_assertion_is_a_failure() -> None:
@@ -237,12 +270,7 @@ def test_a_line_that_is_missing_for_another_reason_is_a_failure(drawing: str, st
 
 
 def test_a_line_that_is_there_need_not_be_set_aside() -> None:
-    vector = contract(
-        position("1 a a a . . . 2", hand=(3, 3)),
-        {"type": "move_stack", "player": 1, "from": at(0, 0), "to": at(0, 1)},
-        {"pendingDecisionType": "select_line_to_process"},
-    )
-    assert judged("contract_v2", vector) == Passed()
+    assert judged("contract_v2", waiting_line()) == Passed()
 
 
 def test_class_b_holds_where_a_sole_owner_plays_on() -> None:
@@ -287,6 +315,13 @@ def test_a_segment_may_follow_in_its_story_upon_one_that_is_too_short() -> None:
 def test_an_elimination_in_a_wrong_setting_has_its_effect_in_the_right_one() -> None:
     verdict = judged("contract_v2", expect(elimination(), player1EliminatedRings=1), "D")
     assert verdict == Failed("assertions.player1EliminatedRings is 2; expected 1")
+
+
+def test_an_elimination_has_an_effect_even_where_none_is_asserted() -> None:
+    vector = elimination()
+    vector["expectedOutput"]["assertions"] = {"player1EliminatedRings": 0}
+    verdict = judged("contract_v2", vector, "D")
+    assert verdict == Failed("assertions.player1EliminatedRings is 2; expected 0")
 
 
 @pytest.mark.parametrize(
@@ -351,6 +386,12 @@ def test_a_claim_of_no_region_changes_nothing() -> None:
     vector = believed(stackCount=3, collapsedCount=0, sInvariantDelta=0)
     assert judged("contract_v2", vector, "D") == Skipped(class_d)
     assert isinstance(judged("contract_v2", expect(vector, collapsedCount=1), "D"), Failed)
+
+
+def test_a_claim_that_is_to_change_nothing_may_list_cells() -> None:
+    vector = believed((0, 0), (1, 0), stackCount=3, collapsedCount=0, sInvariantDelta=0)
+    assert judged("contract_v2", vector, "D") == Skipped(class_d)
+    assert isinstance(judged("contract_v2", expect(vector, stackCount=1), "D"), Failed)
 
 
 def test_a_claim_may_list_what_has_collapsed_before() -> None:

@@ -19,7 +19,7 @@ from ringrift.rules import (
 from ringrift.rules.conformance import Failed, Passed, Skipped
 from ringrift.rules.json_state import write_state
 from ringrift.rules.state import Owed, Reason
-from tests.rules.boards import position
+from tests.rules.boards import move, position
 from tests.rules.conformance_items import (
     Vector,
     at,
@@ -248,6 +248,40 @@ def test_an_elimination_in_a_transition_is_owed(phase: Phase, owed: Owed, elimin
     )
     assert item["after"]["eliminated"] == {"1": eliminated, "2": 0}
     assert judged("transitions", item) == Passed()
+
+
+def test_a_region_may_have_been_declined_by_another_name() -> None:
+    state = position(". 2 b . 1\nb b b . .", phase=Phase.TERRITORY_PROCESSING, hand=(3, 3))
+    assert {option.type for option in legal_moves(state)} >= {MoveType.SKIP_TERRITORY_PROCESSING}
+    declined = transition(state, Move(MoveType.SKIP_TERRITORY_PROCESSING))
+    declined["move"]["type"] = "no_territory_action"
+    note = "no_territory_action read as skip_territory_processing"
+    assert judged("transitions", declined) == Passed((note,))
+    declined["move"]["type"] = "no_line_action"
+    assert isinstance(judged("transitions", declined), Failed)
+
+
+def test_an_empty_hand_may_have_been_noted_as_a_skipped_placement() -> None:
+    state = position("1 . .\n. . 2", phase=Phase.RING_PLACEMENT)
+    skipped = transition(state, Move(MoveType.NO_PLACEMENT_ACTION))
+    skipped["move"]["type"] = "skip_placement"
+    note = "skip_placement read as no_placement_action"
+    assert judged("transitions", skipped) == Passed((note,))
+    must_place = position(". . .\n. . 2", phase=Phase.RING_PLACEMENT, hand=(1, 0))
+    skipped["before"]["hand"] = {"1": 1, "2": 0}
+    del skipped["before"]["stacks"]["0,0"]
+    assert {option.type for option in legal_moves(must_place)} == {MoveType.PLACE_RING}
+    assert isinstance(judged("transitions", skipped), Failed)
+
+
+def test_a_forced_elimination_may_have_been_recorded_as_any() -> None:
+    state = position("112 A\nA A", phase=Phase.FORCED_ELIMINATION)
+    forced = transition(state, move(state, MoveType.FORCED_ELIMINATION, (0, 0)))
+    forced["move"]["type"] = "eliminate_rings_from_stack"
+    note = "eliminate_rings_from_stack read as forced_elimination"
+    assert judged("transitions", forced) == Passed((note,))
+    forced["after"]["eliminated"]["1"] = 1
+    assert judged("transitions", forced) == Failed("eliminated[1] is 2; expected 1")
 
 
 def test_any_stack_may_move_in_a_transition() -> None:

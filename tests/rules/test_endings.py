@@ -397,7 +397,7 @@ def test_the_turn_in_which_a_player_loses_the_last_ring_is_remembered() -> None:
     ("kind", "reason"),
     [(MoveType.RESIGN, Reason.RESIGNATION), (MoveType.TIMEOUT, Reason.TIMEOUT)],
 )
-@pytest.mark.parametrize("phase", set(Phase) - {Phase.GAME_OVER})
+@pytest.mark.parametrize("phase", [each for each in Phase if each is not Phase.GAME_OVER])
 def test_the_player_to_move_may_leave_in_any_phase_and_the_other_wins(
     kind: MoveType, reason: Reason, phase: Phase
 ) -> None:

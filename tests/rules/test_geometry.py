@@ -7,6 +7,7 @@ import pytest
 
 from ringrift.rules import Config, RuleSet, configs
 from ringrift.rules.config import variant
+from ringrift.rules.errors import NotationError
 from ringrift.rules.geometry import Board, bits, board, board_names
 
 square_steps = {(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)} - {(0, 0)}
@@ -52,7 +53,7 @@ def test_there_are_twelve_configs() -> None:
 
 @pytest.mark.parametrize("name", ["square8_5p", "square8_1p", "square9_2p", "square8", "", "2p"])
 def test_an_unknown_config_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(ValueError, match=r"no config '.*square8_2p, .*hexagonal_4p"):
+    with pytest.raises(NotationError, match=r"no config '.*square8_2p, .*hexagonal_4p"):
         Config.parse(name)
 
 
@@ -68,7 +69,7 @@ def test_a_config_cannot_be_made_for_a_board_that_does_not_exist() -> None:
 
 
 def test_a_config_cannot_be_parsed_from_what_is_no_text() -> None:
-    with pytest.raises(ValueError, match=r"no config \['square8_2p'\]; expected one of square8_2p"):
+    with pytest.raises(NotationError, match=r"no config \['square8_2p'\]; expected one of"):
         Config.parse(cast("str", ["square8_2p"]))
 
 

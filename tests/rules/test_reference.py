@@ -136,7 +136,7 @@ def test_the_script_counts_what_it_compared(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert compare(monkeypatch) == 0
-    assert capsys.readouterr().out.startswith("hex8_2p start: 1 games, 4 positions alike")
+    assert capsys.readouterr().out.startswith("hex8_2p start: 1 game, 4 positions alike")
 
 
 def test_moves_of_one_engine_alone_are_told_with_the_position(

@@ -148,6 +148,18 @@ def test_a_move_to_what_is_no_cell_is_refused_by_its_value(cell: Any) -> None:
         apply(initial_state(square8_2p), Move(MoveType.PLACE_RING, to=cell, extra=1))
 
 
+def test_a_move_that_equals_a_legal_one_is_that_one() -> None:
+    state = initial_state(square8_2p)
+    here, there = (float(state.variant.board.cell(3, y)) for y in (3, 5))
+    placing: Any = (MoveType.PLACE_RING, no_cell, no_cell, here, 2.0)
+    stepping: Any = (MoveType.MOVE_STACK, here, no_cell, there, 0)
+    placed = apply(state, Move(*placing))
+    assert placed == play(state, MoveType.PLACE_RING, (3, 3), extra=2)
+    assert {type(cell) for cell in (*placed.stacks, placed.mover)} == {int}
+    stepped = apply(placed, Move(*stepping))
+    assert stepped == play(placed, MoveType.MOVE_STACK, (3, 5), start=(3, 3))
+
+
 def test_no_turn_begins_with_what_another_left() -> None:
     state = parse_position("square8_2p 8/2[11]3[2] 1 territory_processing flags=changed")
     state.mover = state.variant.board.cell(2, 1)

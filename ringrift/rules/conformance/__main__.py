@@ -7,11 +7,12 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from ringrift.arguments import Parser
 from ringrift.printable import printable
 from ringrift.rules.conformance.folder import FolderError, load
 from ringrift.rules.conformance.judge import judge
 from ringrift.rules.conformance.report import Tally, as_json, as_lines, tally
-from ringrift.stdout import abandon_stdout
+from ringrift.streams import give_up_stdout, need_stdout, speak_to_nobody
 
 _program = "python -m ringrift.rules.conformance"
 _failed, _misused, _unwritten = 1, 2, 3
@@ -33,24 +34,29 @@ def main(words: Sequence[str] | None = None) -> int:
 
     With `--json` stdout holds one object and nothing else, and failures are told on stderr.
     """
-    options = _parser().parse_args(words)
+    speak_to_nobody()
+    try:
+        options = _parser().parse_args(words)
+        need_stdout()
+    except OSError as error:
+        return _give_up(error)
     try:
         items = load(options.folder)
     except FolderError as error:
         sys.stderr.write(f"{_program}: {printable(str(error))}\n")
         return _misused
     tallies = tally((item, judge(item)) for item in items)
-    if sys.stdout is None:
-        return _unwritten
+    _any_text(sys.stdout)
     try:
-        _any_text(sys.stdout)
         _report(tallies, options.json)
     except OSError as error:
-        abandon_stdout()
-        if not isinstance(error, BrokenPipeError):
-            sys.stderr.write(f"{_program}: the report cannot be written: {error.strerror}\n")
-        return _unwritten
+        return _give_up(error)
     return _failed if any(counted.failed for counted in tallies.values()) else 0
+
+
+def _give_up(error: OSError) -> int:
+    give_up_stdout(error, f"{_program}: cannot write the output")
+    return _unwritten
 
 
 def _report(tallies: dict[str, Tally], as_object: bool) -> None:
@@ -69,15 +75,21 @@ def _any_text(stream: object) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
+def _folder(text: str) -> pathlib.Path:
+    if not text:  # which would be the folder that this runs in
+        raise argparse.ArgumentTypeError("it is empty; expected the folder of the data")
+    return pathlib.Path(text)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=_program,
         description="Check the rules against published test data, item by item.",
         epilog=_more,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("folder", metavar="DIR", type=pathlib.Path, help="the folder of the data")
+    parser.add_argument("folder", metavar="DIR", type=_folder, help="the folder of the data")
     parser.add_argument("--json", action="store_true", help="print counts by stratum as JSON")
     return parser
 

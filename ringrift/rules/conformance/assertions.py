@@ -13,6 +13,8 @@ from ringrift.rules.turn import outcome
 _captures = (MoveType.OVERTAKING_CAPTURE, MoveType.CONTINUE_CAPTURE_SEGMENT)
 _crossing = (MoveType.MOVE_STACK, *_captures)
 _decision = "pendingDecisionType"
+nullable = ("victoryWinner", "victoryReason", _decision, "finalStackController")
+"""The assertions that there may be nothing of, which is then null."""
 _a_line = "select_line_to_process"
 
 

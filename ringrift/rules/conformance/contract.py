@@ -12,6 +12,7 @@ from ringrift.rules.config import RuleSet
 from ringrift.rules.conformance.assertions import (
     check_final_state,
     measure,
+    nullable,
     set_aside,
 )
 from ringrift.rules.conformance.effects import check_effect
@@ -83,8 +84,10 @@ def _hold(vector: Json, rules: RuleSet) -> Passed:
 
 
 def _asserted(vector: Json) -> Json:
+    """Return what a vector asserts; null asserts nothing, but where there may be nothing."""
     expected = read_map(get(vector, "expectedOutput"), "expectedOutput")
-    return read_map(get(expected, "assertions"), "assertions")
+    given = read_map(get(expected, "assertions"), "assertions")
+    return {name: value for name, value in given.items() if value is not None or name in nullable}
 
 
 def _play(vector: Json, rules: RuleSet) -> tuple[State, State, list[Move]]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import stat
 from collections.abc import Iterator
 
 from ringrift.rules.errors import NotationError, wrong
@@ -37,7 +38,11 @@ def load(folder: pathlib.Path) -> list[Item]:
 
     What the manifest lists must be there; what it does not list is returned all the same.
     """
-    if not folder.is_dir():
+    try:
+        found = folder.is_dir()
+    except OSError as error:
+        raise FolderError(f"DIR is {str(folder)!r}: {error.strerror}; expected a folder") from None
+    if not found:
         raise FolderError(f"DIR is {str(folder)!r}; expected a folder")
     manifest = _parse_file(folder, folder / "MANIFEST.json")
     items = [item for stratum in strata for item in _stratum(folder, stratum, manifest)]
@@ -115,11 +120,13 @@ def _parse_file(folder: pathlib.Path, path: pathlib.Path) -> Json:
 
 
 def _read(folder: pathlib.Path, path: pathlib.Path) -> bytes:
+    name = f"{path.relative_to(folder)} of {str(folder)!r}"
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FolderError(f"{name} is no file that ends; expected one")
         return path.read_bytes()
     except OSError as error:
-        name = path.relative_to(folder)
-        raise FolderError(f"{name} of {str(folder)!r} cannot be read: {error.strerror}") from None
+        raise FolderError(f"{name} cannot be read: {error.strerror}") from None
 
 
 def _parse(place: str, text: bytes) -> Json:
