@@ -1,7 +1,8 @@
 """Keeps every loop of the node running, and measures whether the event loop itself keeps up.
 
 A loop that fails is logged with its traceback and started again after a backoff; it never takes
-another loop or the node with it. `DAEMON_STATUS_CHANGED` tells the node of every change.
+another loop or the node with it. `DAEMON_STATUS_CHANGED` tells the node of every change. What keeps
+the store from its work is no fault of the loop that meets with it, and is told by `StoreAccess`.
 """
 
 import collections
@@ -14,8 +15,10 @@ import trio
 
 from mixins.backoff import backoff_s
 from mixins.base import Loop, P2PMixinBase
+from mixins.faults import leaves
 from mixins.runtime import Runtime
 from p2p.events import DaemonStatusChanged, Event
+from p2p.store import StoreFault
 
 backoff_s_first = 0.5
 backoff_s_max = 60.0
@@ -41,6 +44,8 @@ class _Supervised:
     restarts: int = 0
     failures_in_a_row: int = 0
     last_error: str = ""
+    is_told: bool = False
+    """Whether it ended by a fault of the store, which is told elsewhere for as long as it lasts."""
 
 
 class LoopManager(P2PMixinBase):
@@ -73,7 +78,7 @@ class LoopManager(P2PMixinBase):
         while True:
             self._move(supervised, LoopState.RUNNING, "")
             started_s = self.runtime.clock.monotonic_s()
-            reason = await self._run_once(supervised.loop)
+            reason = await self._run_once(supervised)
             if self.runtime.clock.monotonic_s() - started_s >= steady_s:
                 supervised.failures_in_a_row = 0
             supervised.failures_in_a_row += 1
@@ -82,14 +87,22 @@ class LoopManager(P2PMixinBase):
             self._move(supervised, LoopState.WAITING, reason)
             await trio.sleep(delay_s * self.runtime.rng.uniform(0.8, 1.2))
 
-    async def _run_once(self, loop: Loop) -> str:
-        try:  # the one place that must outlive any bug of ours
+    async def _run_once(self, supervised: _Supervised) -> str:
+        loop, supervised.is_told = supervised.loop, False
+        faults: list[BaseException] = []
+        try:
             await loop.run()
-        except Exception as error:
-            self.log.exception("loop %s failed", loop.name)
-            return _reason(error)
-        self.log.error("loop %s ended, though loops never do", loop.name)
-        return "ended"
+        except* Exception as group:  # noqa: BLE001 - the one place that must outlive any bug of ours
+            faults += leaves(group)
+        if not faults:
+            self.log.error("loop %s ended, though loops never do", loop.name)
+            return "ended"
+        supervised.is_told = all(isinstance(fault, StoreFault) for fault in faults)
+        if supervised.is_told:
+            return "; ".join(dict.fromkeys(map(str, faults)))
+        for fault in faults:
+            self.log.error("loop %s failed", loop.name, exc_info=fault)
+        return "; ".join(f"{type(fault).__name__}: {fault}" for fault in faults)
 
     def _move(self, supervised: _Supervised, state: LoopState, reason: str) -> None:
         supervised.state = state
@@ -123,13 +136,7 @@ class LoopManager(P2PMixinBase):
         }
 
     def health(self) -> Iterable[str]:
-        """Name the loops that are down."""
+        """Name the loops that are down, but for those that wait for the store."""
         for supervised in self._supervised:
-            if supervised.state is LoopState.WAITING:
+            if supervised.state is LoopState.WAITING and not supervised.is_told:
                 yield f"loop {supervised.loop.name} failed and restarts: {supervised.last_error}"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ExceptionGroup):
-        return "; ".join(_reason(inner) for inner in error.exceptions)
-    return f"{type(error).__name__}: {error}"

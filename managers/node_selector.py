@@ -90,6 +90,7 @@ class SeedTrouble:
     """Why a seed could not be joined through, when it was last tried."""
 
     reason: str
+    """It tells which seed, too."""
     refused: bool
     """It answered, and identity was refused: trying again changes nothing."""
 
@@ -120,6 +121,8 @@ class NodeSelector(P2PMixinBase):
         self._give_up = give_up
         self._seeds = frozenset(seeds)
         self._alarm = Alarm()
+        self._leaving: Alarm | None = None
+        """Wakes who takes leave, and then sends in place of the gossip loop."""
         self._unsaved: list[Effects] = []
         self._outbox: list[Send | Contact] = []
         self._flushing = trio.Lock()
@@ -138,11 +141,6 @@ class NodeSelector(P2PMixinBase):
         return {path_sync: self._answer_sync, path_join: self._answer_join}
 
     @property
-    def seed_troubles(self) -> Mapping[Address, SeedTrouble]:
-        """Why each seed that does not answer as it should does not."""
-        return self._troubles
-
-    @property
     def introduced(self) -> bool:
         """Whether any other member has ever answered, or been heard, since the start."""
         return self._introduced
@@ -152,31 +150,54 @@ class NodeSelector(P2PMixinBase):
             while True:
                 self._take(self._machine.tick(self._now_s()))
                 await self._flush()
-                while self._outbox:
-                    nursery.start_soon(self._deliver, self._outbox.pop(0))
+                if self._leaving is None:
+                    self._send_out(nursery)
+                else:
+                    self._leaving.ring()
                 await self._alarm.wait(self._machine.wake_at_s)
+
+    def _send_out(self, nursery: trio.Nursery) -> None:
+        while self._outbox:
+            nursery.start_soon(self._deliver, self._outbox.pop(0))
 
     async def _watch_addresses(self) -> None:
         while True:
-            addresses = await self.runtime.threads.run(self._own_addresses)
-            await self._perform(
-                self._machine.set_addresses(
-                    self._now_s(), tuple((each.host, each.port) for each in addresses)
-                )
-            )
+            await self.look_up_addresses()
             await trio.sleep(address_interval_s)
+
+    async def look_up_addresses(self) -> None:
+        """Find out where this box can be dialled; what it says from now on tells that.
+
+        To be done once before anything is said: a Core without addresses makes whoever hears it
+        hold this node for one that cannot be dialled. Needs no store: the gossip loop will store
+        and send what comes of it.
+        """
+        addresses = await self.runtime.threads.run(self._own_addresses)
+        self._take(
+            self._machine.set_addresses(
+                self._now_s(), tuple((each.host, each.port) for each in addresses)
+            )
+        )
+        self._alarm.ring()
 
     async def heard(self, peer: NodeId) -> None:
         """Take a request of a peer that is no message of ours as a sign of life all the same."""
         await self._perform(self._machine.heard(self._now_s(), peer))
 
     async def leave(self) -> None:
-        """Tell the mesh that this node goes on purpose: all whom one round of messages reaches."""
+        """Tell the mesh that this node goes on purpose: each peer that is there, once.
+
+        Peers with which an exchange is under way are told when that has ended.
+        """
+        self._leaving = Alarm()
         self._take(self._machine.leave(self._now_s()))
-        await self._flush()
         async with trio.open_nursery() as nursery:
-            while self._outbox:
-                nursery.start_soon(self._deliver, self._outbox.pop(0))
+            await self._flush()
+            self._send_out(nursery)
+            while self._machine.has_news_to_tell:
+                await self._leaving.wait()
+                await self._flush()
+                self._send_out(nursery)
 
     async def _perform(self, effects: Effects) -> None:
         """Do what the machine wants: store first, then let the gossip loop send."""
@@ -187,6 +208,8 @@ class NodeSelector(P2PMixinBase):
         """Store what was taken in, and wake the gossip loop to send it."""
         await self._flush()
         self._alarm.ring()
+        if self._leaving is not None:
+            self._leaving.ring()
 
     async def _flush(self) -> None:
         """Store what is to be stored, and only then release what is to be sent.
@@ -210,8 +233,8 @@ class NodeSelector(P2PMixinBase):
         self._unsaved.append(effects)
         for change in effects.changes:
             match change:
-                case MemberChanged(node, _, new):
-                    self._tell(node, new)
+                case MemberChanged(node, old, new):
+                    self._tell(node, old, new)
                 case Equivocation(node):
                     self.log.error(
                         "%s signed two different records with one version: its key may be stolen",
@@ -224,10 +247,11 @@ class NodeSelector(P2PMixinBase):
                         f"duplicate identity: another agent has our key, at {places}",
                     )
 
-    def _tell(self, node: NodeId, new: MemberState | None) -> None:
+    def _tell(self, node: NodeId, old: MemberState | None, new: MemberState | None) -> None:
         name = next((m.name for m in self._machine.members() if m.id == node), node.hex()[:12])
-        level = logging.DEBUG if new is MemberState.UNVERIFIED else logging.INFO
-        self.log.log(level, "%s is %s", name, "forgotten" if new is None else new.name.lower())
+        # What a member is first held to be, by hearsay or from before our start, nobody has seen.
+        level = logging.DEBUG if old is None else logging.INFO
+        self.log.log(level, "%s %s", name, _said_of(new))
         if new is MemberState.ALIVE:
             self._introduced = True
             self.emit(HostOnline(node))
@@ -259,7 +283,7 @@ class NodeSelector(P2PMixinBase):
         finally:
             self._take(effects or self._machine.failed(self._now_s(), send.to, refused=False))
         await self._release()
-        if told is not None:
+        if told is not None and self._leaving is None:
             await self._hear_of_records(send.to, *told)
 
     def _note_refusal(self, peer: NodeId, error: TransportError | CodecError) -> None:
@@ -310,19 +334,22 @@ class NodeSelector(P2PMixinBase):
             effects = self._machine.contacted(self._now_s(), contact.address, reply.peer, answer)
             self._troubles.pop(address, None)
         except (TransportError, CodecError) as error:
-            self._trouble(address, SeedTrouble(str(error), isinstance(error, Refused)))
+            self._trouble(address, error)
             effects = self._machine.contact_failed(self._now_s(), contact.address)
         finally:
             self._take(effects or self._machine.contact_failed(self._now_s(), contact.address))
         await self._release()
 
-    def _trouble(self, address: Address, trouble: SeedTrouble) -> None:
+    def _trouble(self, address: Address, error: TransportError | CodecError) -> None:
+        words = [word.rstrip(":") for word in str(error).split()]
+        reason = str(error) if str(address) in words else f"{address}: {error}"
+        trouble = SeedTrouble(reason, isinstance(error, Refused))
         if self._troubles.get(address) != trouble:
-            what = "refused" if trouble.refused else "unreachable, and tried again and again"
-            self.log.warning("%s is %s: %s", address, what, trouble.reason)
+            what = "does not let us in" if trouble.refused else "is tried again and again"
+            self.log.warning("a seed %s: %s", what, reason)
         self._troubles[address] = trouble
         if self._is_stranger() and self._seeds and all(map(self._has_refused, self._seeds)):
-            reasons = "; ".join(f"{seed}: {self._troubles[seed].reason}" for seed in self._seeds)
+            reasons = "; ".join(self._troubles[seed].reason for seed in self._seeds)
             self._give_up(Ending.NOT_ADMITTED, f"no seed lets this node in: {reasons}")
 
     def _is_stranger(self) -> bool:
@@ -372,8 +399,14 @@ class NodeSelector(P2PMixinBase):
                     f": {why}" if why else ""
                 )
         if not self._introduced:
-            for address, trouble in self._troubles.items():
-                yield f"the seed {address} has not let us in: {trouble.reason}"
+            for trouble in self._troubles.values():
+                yield f"a seed has not let us in: {trouble.reason}"
+
+
+def _said_of(state: MemberState | None) -> str:
+    if state is None:
+        return "is forgotten"
+    return "has left" if state is MemberState.LEFT else f"is {state.name.lower()}"
 
 
 def _named(member: Member) -> str:

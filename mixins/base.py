@@ -8,7 +8,7 @@ from mixins.runtime import Runtime
 from p2p.events import Event, RecordsStored
 from p2p.identity.ids import NodeId
 from p2p.membership import Member, MemberState
-from p2p.store import Ingested, NodeStore
+from p2p.store import Ingested, Mark, NodeStore
 from transports.base import Handler
 
 ResultT = TypeVar("ResultT")
@@ -61,12 +61,23 @@ class P2PMixinBase:
         """Run a change of the store; it is on the disk when this returns."""
         return await self.runtime.store.write(change)
 
-    async def ingest(self, batch: Iterable[bytes], source: NodeId | None = None) -> Ingested:
-        """Store a batch of records and tell the node what is new. `source` is None if made here.
+    async def ingest(
+        self, batch: Iterable[bytes], source: NodeId | None = None, source_at: Mark | None = None
+    ) -> Ingested:
+        """Store a batch of records and tell the node what is new; see `p2p.store.NodeStore`.
 
         Only managers that declare `RecordsStored` may call this.
         """
-        done = await self.runtime.store.ingest(batch, self.runtime.clock.wall_ms(), source)
+        done = await self.store_batch(batch, source, source_at)
+        self.announce(done, source)
+        return done
+
+    async def store_batch(
+        self, batch: Iterable[bytes], source: NodeId | None = None, source_at: Mark | None = None
+    ) -> Ingested:
+        """Store as `ingest` does, for a manager that calls `announce` itself, a little later."""
+        now_ms = self.runtime.clock.wall_ms()
+        done = await self.runtime.store.ingest(batch, now_ms, source, source_at)
         if done.refused:
             first = done.refused[0]
             self.log.warning(
@@ -77,9 +88,12 @@ class P2PMixinBase:
                 first.id.hex()[:12],
                 first.reason,
             )
+        return done
+
+    def announce(self, done: Ingested, source: NodeId | None = None) -> None:
+        """Tell the node what a batch has added, if it has added something."""
         if done.stored:
             self.emit(RecordsStored(done.stored, source))
-        return done
 
     def emit(self, event: Event) -> None:
         """Publish an event that this manager has declared."""

@@ -1,7 +1,8 @@
 """A child process of the agent: in a group of its own, of low priority, and reaped in any event.
 
 The pipe to its standard input is its leash: when this agent dies, however it dies, the pipe closes
-and the child ends itself. What it writes there is for others to read; see `docs/workers.md`.
+and the child ends itself. It is all that holds a child which becomes another user, as by sudo, for
+such a one cannot be signalled. What goes through the pipe is told in `docs/workers.md`.
 """
 
 import contextlib
@@ -17,11 +18,12 @@ niceness = 10
 """Children yield to everything else on the box, the agent first of all."""
 
 stop_s_max = 1.0
-"""How long a child may take to end after SIGTERM."""
+"""How long a child may take to end after SIGTERM, and whoever it leaves behind after SIGKILL."""
 
 _signal_names = {number.value: number.name for number in signal.Signals}
 _stderr_bytes_kept = 2048
 _chunk_bytes = 65536
+_look_again_s = 0.05
 
 
 class ChildFault(RuntimeError):
@@ -36,6 +38,10 @@ class ChildRubbish(ChildFault):
     """It wrote something that it should not have."""
 
 
+class ChildLeft(ChildFault):
+    """It goes on, and cannot be ended from here."""
+
+
 class Attended(Protocol):
     """What `attend` needs of a child."""
 
@@ -43,13 +49,14 @@ class Attended(Protocol):
         """Keep the end of what the child says on its standard error."""
 
     async def stop(self) -> None:
-        """End the child, in bounded time."""
+        """End the child, in bounded time. Raises `ChildLeft`."""
 
 
 async def attend(child: Attended, work: Callable[[], Awaitable[None]]) -> None:
     """Do some work with a child, hear what it says meanwhile, and stop it whatever happens.
 
-    A `ChildFault` of the work is raised as it is, not in a group.
+    A `ChildFault` of the work is raised as it is, not in a group; if the child cannot be stopped
+    after it, the `ChildLeft` tells both.
     """
     fault: ChildFault | None = None
     try:
@@ -61,7 +68,12 @@ async def attend(child: Attended, work: Callable[[], Awaitable[None]]) -> None:
                 fault = error
             nursery.cancel_scope.cancel()
     finally:
-        await child.stop()
+        try:
+            await child.stop()
+        except ChildLeft as left:
+            if fault is None:
+                raise
+            raise ChildLeft(f"{fault}, and {left}") from fault
     if fault is not None:
         raise fault
 
@@ -139,22 +151,44 @@ class Child:
             await self._process.wait()
 
     async def stop(self) -> None:
-        """End the child's whole process group and reap it, in bounded time. Idempotent."""
+        """End the child's whole process group and reap it, in bounded time. Idempotent.
+
+        Raises `ChildLeft`, once, if some of it is another user's and does not end with its leash.
+        """
         if self._is_stopped:  # the group's id may be another's by now
             return
         self._is_stopped = True
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         with trio.CancelScope(shield=True):
-            if self._process.returncode is None:
+            await process.stdin.aclose()
+            if process.returncode is None:
                 self._signal(signal.SIGTERM)
                 with trio.move_on_after(stop_s_max):
-                    await self._process.wait()
-            self._signal(signal.SIGKILL)  # what it has started may still be there
+                    await process.wait()
+            is_left = self._signal(signal.SIGKILL)  # what it has started may still be there
             with trio.move_on_after(stop_s_max):  # one that waits for a dead disk cannot be reaped
-                await self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-                if stream is not None:
-                    await stream.aclose()
+                await process.wait()
+                is_left = self._signal(signal.SIGKILL)  # all that was ours may be gone by now
+                while is_left:
+                    await trio.sleep(_look_again_s)
+                    is_left = self._signal(signal.SIGKILL)
+            await process.stdout.aclose()
+            await process.stderr.aclose()
+        if is_left:
+            raise ChildLeft(
+                f"goes on as another user, whose processes this agent may not end: "
+                f"end process group {self.pid} yourself, as by `sudo kill -KILL -- -{self.pid}`"
+            )
 
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
+    def _signal(self, number: signal.Signals) -> bool:
+        """Signal the group; return whether what is left of it is all of other users."""
+        try:
             os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return False

@@ -7,7 +7,7 @@ with the store's id it names a fixed set of rows, so a snapshot needs no open tr
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -70,6 +70,11 @@ class Root:
 class StoreFault(Exception):
     """The store could not do what was asked, and has changed nothing: the message says why."""
 
+    may_pass: ClassVar[bool] = False
+    """Whether the same change may succeed at once, for the store has tried to make room."""
+    lasts: ClassVar[bool] = False
+    """Whether it stays until somebody mends the store, even if something else works meanwhile."""
+
 
 class View(Protocol):
     """A store as it was at one sequence; later rows do not show. Keys unknown to us are empty."""
@@ -130,9 +135,18 @@ class NodeStore(Store, Protocol):
     """All that the managers of a node ask of its store, beyond what the protocols do."""
 
     def ingest(
-        self, batch: Iterable[bytes], now_ms: int, *, source: NodeId | None = None
+        self,
+        batch: Iterable[bytes],
+        now_ms: int,
+        *,
+        source: NodeId | None = None,
+        source_at: Mark | None = None,
     ) -> Ingested:
-        """Check and store a batch; `source` is the peer to name if a record is bad."""
+        """Check and store a batch; `source` is the peer that sent it, None if it was made here.
+
+        A bad record's dead letter names the peer. If `source_at` says how far the peer's store has
+        come, the same transaction notes that it holds what was not refused, as `note_receipts`.
+        """
 
     def get_setting(self, name: str) -> object:
         """Return a small value kept for the node, or None."""

@@ -1,9 +1,9 @@
 """Runs the workers of this box, checks and stores what they make, and counts only that.
 
-Each slot runs one worker after another: it asks for one game at a time and commits it before it
-asks for the next. So `pause` acts at the next game's end, and a game that is lost with a crash is
-one that nobody was told of. A job's success is its stored records; a process that merely ran has
-achieved nothing.
+Each slot runs one worker after another and asks it for one game at a time, so that `pause` acts at
+the next game's end. What all slots have finished is committed together (`commits`). A game counts,
+and the node is told of it, once it is committed; a crash loses no other. A job's success is its
+stored records; a process that merely ran has achieved nothing.
 
 A worker is there for one turn, which is bounded by time, not by games: a game of one config costs
 hundreds of times what one of another does. What a turn has cost is the time that the slot has given
@@ -11,47 +11,31 @@ to it: to the start of the worker, to its games, and to the wait after a crash. 
 worker crashes at once is no cheap one that is tried for ever.
 """
 
-import dataclasses
-import enum
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol, TypeAlias
 
 import trio
 
+from managers.job_manager.commits import Commits, Finished
+from managers.job_manager.slots import JobState, Slot, Turn
 from managers.job_manager.worker import Worker
 from mixins.backoff import backoff_s
 from mixins.base import Loop, P2PMixinBase
-from mixins.child import ChildEnded, ChildRubbish, attend
+from mixins.child import ChildEnded, ChildLeft, ChildRubbish, attend
 from mixins.runtime import Runtime
 from p2p.envelope import Record, RecordRefused, parse_record
-from p2p.events import Event, RecordsStored
+from p2p.events import Event, RecordsStored, StoreRenewed
 
 backoff_s_first = 1.0
 backoff_s_max = 300.0
 stop_s_max = 3.0
 """All workers together; each is killed, and reaped, well before."""
 
+commit_interval_s = 1.0
+"""How long after a commit the next one begins, if games wait for it."""
+
 _paused = "paused"
-
-
-class JobState(enum.Enum):
-    """What a slot does. Only the slot's own loop moves it.
-
-    idle -> playing        a worker was started
-    idle -> paused         told to pause
-    playing -> idle        the worker's turn is over
-    playing -> paused      told to pause, after the game
-    playing -> waiting     the worker crashed; another is started after a backoff
-    playing -> stopped     the worker wrote rubbish (`resume` tries again), or the node stops
-    paused, waiting, stopped -> idle
-    """
-
-    IDLE = "idle"
-    PLAYING = "playing"
-    PAUSED = "paused"
-    WAITING = "waiting to restart"
-    STOPPED = "stopped"
 
 
 class Assigned(Protocol):
@@ -104,26 +88,11 @@ class StartedWorker(Protocol):
         """Let the worker end by itself."""
 
     async def stop(self) -> None:
-        """End the worker, in bounded time."""
+        """End the worker, in bounded time. Raises `ChildLeft`."""
 
 
 StartWorker: TypeAlias = Callable[[Sequence[str], Mapping[str, str]], Awaitable[StartedWorker]]
 """Takes a command line and an environment. Raises `OSError` if the command cannot be run."""
-
-
-@dataclasses.dataclass(slots=True)
-class _Slot:
-    id: str
-    state: JobState = JobState.IDLE
-    config: str = ""
-    began_s: float | None = None
-    """When its turn began, if it has one."""
-    pid: int | None = None
-    games: int = 0
-    crashes_in_a_row: int = 0
-    trouble: str = ""
-    scope: trio.CancelScope = dataclasses.field(default_factory=trio.CancelScope)
-    stopped: trio.Event = dataclasses.field(default_factory=trio.Event)
 
 
 class JobManager(P2PMixinBase):
@@ -154,17 +123,26 @@ class JobManager(P2PMixinBase):
         self._command = command
         self._environment = environment
         self._start_worker = start_worker
-        self._slots = [_Slot(f"selfplay-{number + 1}") for number in range(workers)]
-        self._games = dict.fromkeys(work.configs, 0)
+        self._slots = [Slot(f"selfplay-{number + 1}") for number in range(workers)]
         self._spent_s = dict.fromkeys(work.configs, 0.0)
         self._is_paused = False
         self._is_stopping = False
         self._resumes = 0
         self._changed = trio.Event()
+        self._commits = Commits(
+            runtime.clock,
+            self.log,
+            store=self.store_batch,
+            announce=self.announce,
+            configs=work.configs,
+            interval_s=commit_interval_s,
+        )
+        runtime.bus.subscribe(self.name, StoreRenewed, lambda _: self._commits.renew())
 
     def loops(self) -> Iterable[Loop]:
-        """Return a loop for each slot."""
-        return [Loop(slot.id, functools.partial(self._run_slot, slot)) for slot in self._slots]
+        """Return a loop for each slot, and the one that commits what they have finished."""
+        slots = [Loop(slot.id, functools.partial(self._run_slot, slot)) for slot in self._slots]
+        return [*slots, Loop("commit", self._commits.commit_for_ever)]
 
     async def load(self) -> None:
         """Remember whether the operator had paused this node. Call before the loops run."""
@@ -180,62 +158,84 @@ class JobManager(P2PMixinBase):
         await self._set_paused(True)
 
     async def resume(self) -> None:
-        """Undo `pause`, and try workers again that were stopped for writing rubbish."""
-        self._resumes += 1
+        """Undo `pause`, and try again where workers were stopped."""
         await self._set_paused(False)
 
     async def _set_paused(self, paused: bool) -> None:
         await self.write(lambda store: store.set_setting(_paused, paused))
         self._is_paused = paused
+        self._resumes += not paused
         self._changed.set()
         self._changed = trio.Event()
 
     async def stop(self) -> None:
-        """End all workers, and start no more. Games under way are lost; nobody was told of them."""
+        """End all workers, start no more, and commit what is finished.
+
+        Games under way are lost; nobody was told of them.
+        """
         self._is_stopping = True
         for slot in self._slots:
             slot.scope.cancel()
         with trio.move_on_after(stop_s_max):
             for slot in self._slots:
-                await slot.stopped.wait()
+                if slot.ended is not None:
+                    await slot.ended.wait()
+        try:
+            await self._commits.try_commit()
+        finally:
+            if self._commits:
+                self.log.warning("finished games lost, not being stored: %d", len(self._commits))
 
-    async def _run_slot(self, slot: _Slot) -> None:
-        slot.scope = trio.CancelScope()
-        if not self._is_stopping:
-            with slot.scope:
-                await self._keep_busy(slot)
-        slot.state = JobState.STOPPED
-        slot.stopped.set()
+    async def _run_slot(self, slot: Slot) -> None:
+        slot.scope, slot.ended = trio.CancelScope(), trio.Event()
+        try:
+            if not self._is_stopping:
+                with slot.scope:
+                    await self._keep_busy(slot)
+            slot.state = JobState.STOPPED
+        finally:
+            slot.ended.set()
         await trio.sleep_forever()
 
-    async def _keep_busy(self, slot: _Slot) -> None:
+    async def _keep_busy(self, slot: Slot) -> None:
         while True:
             if self._is_paused:
                 await self._rest(slot)
                 continue
+            if self._commits.is_full:
+                await self._wait_for_room(slot)
+                continue
             try:
                 await self._take_turn(slot)
             except ChildRubbish as rubbish:
-                slot.trouble = f"its worker was stopped, for it wrote rubbish: {rubbish}"
-                self.log.error("%s: %s", slot.id, slot.trouble)
-                await self._give_up(slot)
+                await self._give_up(
+                    slot, f"its worker was stopped, for it wrote rubbish: {rubbish}"
+                )
+            except ChildLeft as left:  # another one would play beside it
+                await self._give_up(slot, f"its worker {left}")
 
-    async def _rest(self, slot: _Slot) -> None:
+    async def _rest(self, slot: Slot) -> None:
         slot.state = JobState.PAUSED
         while self._is_paused:
             await self._changed.wait()
         slot.state = JobState.IDLE
 
-    async def _give_up(self, slot: _Slot) -> None:
+    async def _wait_for_room(self, slot: Slot) -> None:
+        slot.state = JobState.FULL
+        await self._commits.room()
+        slot.state = JobState.IDLE
+
+    async def _give_up(self, slot: Slot, trouble: str) -> None:
         """Start no further worker until the operator says `resume`."""
-        slot.state = JobState.STOPPED
+        slot.trouble, slot.state = trouble, JobState.STOPPED
+        self.log.error("%s: %s", slot.id, trouble)
         resumes = self._resumes
         while self._resumes == resumes:
             await self._changed.wait()
         slot.state = JobState.IDLE
         slot.trouble = ""
 
-    async def _back_off(self, slot: _Slot, reason: str) -> None:
+    async def _back_off(self, slot: Slot, reason: str) -> None:
         slot.crashes_in_a_row += 1
         delay_s = backoff_s(backoff_s_first, backoff_s_max, slot.crashes_in_a_row)
         slot.trouble = f"its worker {reason}"
@@ -245,54 +245,81 @@ class JobManager(P2PMixinBase):
             await self._changed.wait()
         slot.state = JobState.IDLE
 
-    async def _take_turn(self, slot: _Slot) -> None:
+    async def _take_turn(self, slot: Slot) -> None:
         assignment = await self._work.begin_turn()
-        slot.config, slot.began_s = assignment.config, self.runtime.clock.monotonic_s()
+        turn = Turn(slot, assignment.config, self.runtime.clock.monotonic_s())
+        slot.config, slot.turn = turn.config, turn
         try:
-            await self._run_worker(slot, assignment)
-        except (ChildEnded, OSError) as ending:
-            await self._back_off(slot, str(ending))
+            ending = await self._attempt(turn, assignment)
+            await self._commits.try_commit()
+            if isinstance(ending, ChildRubbish):
+                raise ending
+            turn.check()
+            if ending is not None:
+                await self._back_off(slot, str(ending))
+                turn.check()  # what the store did not take before it may have taken since
         finally:
-            spent_s = self.runtime.clock.monotonic_s() - slot.began_s
-            slot.began_s = None
-            self._spent_s[slot.config] += spent_s
-            self._work.end_turn(slot.config, spent_s)
+            spent_s = self.runtime.clock.monotonic_s() - turn.began_s
+            slot.turn = None
+            self._spent_s[turn.config] += spent_s
+            self._work.end_turn(turn.config, spent_s)
 
-    async def _run_worker(self, slot: _Slot, assignment: Assigned) -> None:
+    async def _attempt(
+        self, turn: Turn, assignment: Assigned
+    ) -> ChildEnded | ChildRubbish | OSError | None:
+        """Run a worker for its turn; return why it has ended early, if it has."""
+        try:
+            await self._run_worker(turn, assignment)
+        except (ChildEnded, ChildRubbish, OSError) as ending:
+            return ending
+        return None
+
+    async def _run_worker(self, turn: Turn, assignment: Assigned) -> None:
+        slot = turn.slot
         worker = await self._start_worker(self._command(assignment), self._environment)
         slot.pid, slot.state = worker.pid, JobState.PLAYING
         try:
-            await attend(worker, functools.partial(self._play, slot, worker, assignment.turn_s))
+            await attend(worker, functools.partial(self._play, turn, worker, assignment.turn_s))
         finally:
-            slot.pid, slot.state = None, JobState.IDLE
+            slot.pid, slot.asked_s, slot.state = None, None, JobState.IDLE
 
-    async def _play(self, slot: _Slot, worker: StartedWorker, turn_s: float) -> None:
+    async def _play(self, turn: Turn, worker: StartedWorker, turn_s: float) -> None:
         until_s = self.runtime.clock.monotonic_s() + turn_s
         while True:
-            record = await worker.play(await self._work.next_seed())
-            await self._keep(slot, record)
+            await self._play_one(turn, worker)
+            turn.check()
             if self._is_paused or self.runtime.clock.monotonic_s() >= until_s:
                 break
+            if self._commits.is_full:
+                await self._commits.try_commit()
+                if self._commits.is_full:
+                    break
         await worker.finish()
 
-    async def _keep(self, slot: _Slot, data: bytes) -> None:
+    async def _play_one(self, turn: Turn, worker: StartedWorker) -> None:
+        slot, epoch = turn.slot, self._commits.epoch
+        seed = await self._work.next_seed()
+        slot.asked_s = self.runtime.clock.monotonic_s()
+        data = await worker.play(seed)
+        slot.longest_s = max(slot.longest_s, self.runtime.clock.monotonic_s() - slot.asked_s)
+        slot.asked_s = None
+        self._commits.add(Finished(turn, self._checked(turn, data), epoch))
+        slot.crashes_in_a_row = 0
+        slot.trouble = ""
+
+    def _checked(self, turn: Turn, data: bytes) -> Record:
+        """Return a game if the turn's worker may have made it. Raises `ChildRubbish`."""
         try:
             record = parse_record(data)
             self._check(record)
         except RecordRefused as error:
             raise ChildRubbish(str(error)) from None
-        if (record.config, record.producer) != (slot.config, self.runtime.node):
+        if (record.config, record.producer) != (turn.config, self.runtime.node):
             raise ChildRubbish(
                 f"a record of {record.config} by {record.producer.hex()}, "
-                f"not of {slot.config} by this node"
+                f"not of {turn.config} by this node"
             )
-        done = await self.ingest([data])
-        if not done.stored:
-            raise ChildRubbish("a game that was here already")
-        slot.games += 1
-        self._games[slot.config] += 1
-        slot.crashes_in_a_row = 0
-        slot.trouble = ""
+        return record
 
     def status(self) -> Mapping[str, object]:
         """Return `{"jobs", "paused", "selfplay"}`, as `docs/status.md` has them."""
@@ -312,7 +339,7 @@ class JobManager(P2PMixinBase):
             "selfplay": {
                 "by_config": {
                     config: {"games": games, "spent_s": round(self._spent_on_s(config), 1)}
-                    for config, games in self._games.items()
+                    for config, games in self._commits.games.items()
                 }
             },
         }
@@ -321,11 +348,14 @@ class JobManager(P2PMixinBase):
         """Return what a config has cost since the start, turns under way included."""
         now_s = self.runtime.clock.monotonic_s()
         return self._spent_s[config] + sum(
-            now_s - slot.began_s
+            now_s - slot.turn.began_s
             for slot in self._slots
-            if slot.began_s is not None and slot.config == config
+            if slot.turn is not None and slot.turn.config == config
         )
 
     def health(self) -> Iterable[str]:
         """Name the slots in trouble."""
-        return [f"{slot.id}: {slot.trouble}" for slot in self._slots if slot.trouble]
+        now_s = self.runtime.clock.monotonic_s()
+        for slot in self._slots:
+            if trouble := slot.trouble or slot.hanging(now_s):
+                yield f"{slot.id}: {trouble}"

@@ -63,5 +63,5 @@ class Worker:
         await self._child.finish(b"end\n")
 
     async def stop(self) -> None:
-        """End the worker's whole process group and reap it, in bounded time. Idempotent."""
+        """End the worker's whole process group and reap it, as `Child.stop`."""
         await self._child.stop()

@@ -12,7 +12,7 @@ from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
 
 sources_max = 64
-"""Beyond, the one whose latest failure is the oldest is forgotten."""
+"""Of so many peers it is known, here and in the tallies, what became of what they gave."""
 
 producers_max = 8
 """Those that a source named first; its records by others are counted together."""
@@ -49,7 +49,10 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 class Failures:
-    """The failures of every source that has any, by its id in hex."""
+    """The failures of `sources_max` sources that have any, by their ids in hex.
+
+    Beyond, the one whose latest failure is the oldest is forgotten.
+    """
 
     def __init__(self, by_source: Mapping[str, Failed] | None = None) -> None:
         self._by_source = dict(by_source or {})

@@ -65,7 +65,7 @@ class StartedReplayer(Protocol):
         """Have a record replayed."""
 
     async def stop(self) -> None:
-        """End it, in bounded time."""
+        """End it, in bounded time. Raises `ChildFault`."""
 
 
 StartReplayer: TypeAlias = Callable[[Sequence[str], Mapping[str, str]], Awaitable[StartedReplayer]]

@@ -84,5 +84,5 @@ class Replayer:
         return line
 
     async def stop(self) -> None:
-        """End it and reap it, in bounded time. Idempotent."""
+        """End it and reap it, as `Child.stop`."""
         await self._child.stop()

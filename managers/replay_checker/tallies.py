@@ -5,13 +5,10 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 
-from managers.replay_checker.failures import recent_ms_max
+from managers.replay_checker.failures import recent_ms_max, sources_max
 from managers.replay_checker.replayer import Verdict
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
-
-sources_max = 64
-"""Beyond, the one of which nothing was drawn for the longest time is forgotten."""
 
 lately_max = 50
 """Of so many judged last, those that cannot be judged here are weighed against the others."""
@@ -98,7 +95,10 @@ class Tally:
 
 
 class Tallies:
-    """A tally for each source."""
+    """A tally for each of `sources_max` sources.
+
+    Beyond, the one of which nothing was drawn for the longest time is forgotten.
+    """
 
     def __init__(self) -> None:
         self._by_source: dict[NodeId, Tally] = {}

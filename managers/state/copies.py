@@ -13,7 +13,7 @@ import dataclasses
 import heapq
 import itertools
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from p2p.envelope import RecordId
 from p2p.identity.ids import NodeId
@@ -56,7 +56,9 @@ class Want:
         """
 
 
-def note_receipts(db: sqlite3.Connection, peer: NodeId, peer_at: Mark, seqs: Iterable[int]) -> None:
+def note_receipts(
+    db: sqlite3.Connection, peer: NodeId, peer_at: Mark, seqs: Collection[int]
+) -> None:
     """Note that a peer holds single rows."""
     holder = _holder(db, peer, peer_at)
     db.executemany(

@@ -16,20 +16,25 @@ from managers.state.errors import ForeignFile, SchemaTooNew, StoreError, explain
 
 Connect = Callable[[], sqlite3.Connection]
 
+log_bytes_min, log_bytes_max = 4 * 1024 * 1024, 64 * 1024 * 1024
+log_share = 4
+"""The log is folded into the file when it is a fourth of it, within these bounds: in a large store,
+where a batch touches pages everywhere, a page is so written once for several batches. But it aims
+at half of what is left on the disk at most, or there would be no room to fold it."""
+
+_busy_ms_max = 5000
+
 _writer_pragmas = (
     "synchronous = FULL",
     "fullfsync = 1",  # on macOS, fsync alone leaves the data in the drive's cache
     "checkpoint_fullfsync = 1",
-    "busy_timeout = 5000",
+    f"busy_timeout = {_busy_ms_max}",
     "cache_size = -16384",  # KiB
-    # 64 MiB of log: a checkpoint writes a page once that many batches have changed.
-    "wal_autocheckpoint = 4000",
-    "journal_size_limit = 67108864",
 )
 _reader_pragmas = (
     "query_only = 1",
     "wal_autocheckpoint = 0",
-    "busy_timeout = 5000",
+    f"busy_timeout = {_busy_ms_max}",
     "cache_size = -8192",  # KiB
 )
 
@@ -52,6 +57,7 @@ class Database:
         `connect` opens a connection to `path` that any thread may use. Raises `StoreError`.
         """
         self.path = path
+        self._log_bytes = -1
         if connect is None:
             connect = self._connect
         with explained(path), contextlib.ExitStack() as opened:
@@ -71,9 +77,42 @@ class Database:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Make what is done within one change: all of it is on the disk at the end, or none."""
-        with explained(self.path), _transaction(self._writer, "IMMEDIATE"):
-            yield self._writer
+        """Make what is done within one change: all of it is on the disk at the end, or none.
+
+        A change for which there is no room has the log folded into the file, which gives its room
+        back: it may succeed at the next try. Raises `StoreError`.
+        """
+        try:
+            with explained(self.path):
+                self._bound_log()
+                with _transaction(self._writer, "IMMEDIATE"):
+                    yield self._writer
+        except StoreError as fault:
+            if fault.may_pass:
+                self._fold_log()
+            raise
+
+    def _fold_log(self) -> None:
+        """Fold as much of the log into the file as can be done without waiting for anybody."""
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.execute("PRAGMA busy_timeout = 0")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._writer.execute(f"PRAGMA busy_timeout = {_busy_ms_max}")
+
+    def _bound_log(self) -> None:
+        try:
+            disk = os.statvfs(self.path.parent)
+        except OSError:  # the bound only saves room: what is wrong shows when the log is written
+            return
+        free_bytes = disk.f_bavail * disk.f_frsize
+        (pages,) = self._writer.execute("PRAGMA page_count").fetchone()
+        wanted_bytes = max(log_bytes_min, pages * self._page_bytes // log_share)
+        log_bytes = min(wanted_bytes, log_bytes_max, free_bytes // 2)
+        if log_bytes != self._log_bytes:
+            self._log_bytes = log_bytes
+            bound = max(1, log_bytes // self._page_bytes)
+            self._writer.execute(f"PRAGMA wal_autocheckpoint = {bound}")
+            self._writer.execute(f"PRAGMA journal_size_limit = {log_bytes}")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -94,6 +133,7 @@ class Database:
             raise StoreError(f"{self.path} cannot have a log beside it: put it on a local disk")
         for pragma in _writer_pragmas:
             self._writer.execute(f"PRAGMA {pragma}")
+        (self._page_bytes,) = self._writer.execute("PRAGMA page_size").fetchone()
         if version == len(steps):
             return
         if version > 0:

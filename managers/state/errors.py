@@ -1,13 +1,16 @@
 """What can be wrong with the store's file.
 
     StoreError
-    ├── StoreFull       no room on the disk, or none that this process may use
+    ├── StoreFull       no room left on the disk
+    ├── StoreFailing    the disk, or a limit of this process, does not let the file be used
+    ├── StoreBarred     this user may not use the file
+    ├── StoreBusy       another program holds the file
     ├── StoreDamaged    the file is no longer a sound database
     ├── SchemaTooNew    a later version of this program wrote the file
     └── ForeignFile     an SQLite database, but of another program
 
 Each message is a sentence for the operator, names the file and says what to do. The change that
-met with one was not made, not even in part. Other faults of the disk stay `sqlite3.Error`.
+met with one was not made, not even in part. What stays `sqlite3.Error` is a fault of ours.
 """
 
 import contextlib
@@ -25,9 +28,27 @@ class StoreError(StoreFault):
 class StoreFull(StoreError):
     """There is no room for what was to be written."""
 
+    may_pass = True
+
+
+class StoreFailing(StoreError):
+    """The file cannot be read or written as it should."""
+
+    may_pass = True
+
+
+class StoreBarred(StoreError):
+    """The file cannot be opened, or not for writing."""
+
+
+class StoreBusy(StoreError):
+    """Another program has locked the file for longer than we wait."""
+
 
 class StoreDamaged(StoreError):
     """The file is not, or no longer, a sound database."""
+
+    lasts = True
 
 
 class SchemaTooNew(StoreError):
@@ -38,9 +59,13 @@ class ForeignFile(StoreError):
     """The file is a database of another program."""
 
 
+_barred_codes = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
+_busy_codes = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+
+
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's words for a full disk and a damaged file into ours."""
+    """Turn SQLite's words for what is wrong with the disk or the file into ours."""
     try:
         yield
     except sqlite3.Error as error:
@@ -52,5 +77,19 @@ def explained(path: Path) -> Iterator[None]:
             raise StoreDamaged(
                 f"{path} is damaged ({error}): move it away together with its -wal and -shm files;"
                 " a new store fetches from the other nodes whatever they hold"
+            ) from error
+        if code == sqlite3.SQLITE_IOERR:
+            raise StoreFailing(
+                f"{path} cannot be used ({error}): see that its disk works,"
+                " and that no limit, such as `ulimit -f`, is in the way"
+            ) from error
+        if code in _barred_codes:
+            raise StoreBarred(
+                f"{path} cannot be used ({error}): see that this user may write there,"
+                " and that its disk can be written to"
+            ) from error
+        if code in _busy_codes:
+            raise StoreBusy(
+                f"{path} cannot be used ({error}): another program holds it; end that program"
             ) from error
         raise

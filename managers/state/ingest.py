@@ -47,6 +47,8 @@ class Intake:
         self._known: list[RecordId] = []
         self._refused_before: list[RecordId] = []
         self._letters: dict[RecordId, DeadLetter] = {}
+        self.held_seqs: list[int] = []
+        """The rows of those records of the batch that are held now, new or known."""
 
     def ingest(self, batch: Iterable[bytes]) -> Ingested:
         """Store what is good and new, remember what is bad and new."""
@@ -103,10 +105,14 @@ class Intake:
 
     def _recognise(self, row: _Row) -> None:
         _, segment, _, id_ = row
-        (refused,) = self._db.execute(
-            "SELECT refused FROM records WHERE segment = ? AND id = ?", (segment, id_)
+        seq, refused = self._db.execute(
+            "SELECT seq, refused FROM records WHERE segment = ? AND id = ?", (segment, id_)
         ).fetchone()
-        (self._refused_before if refused else self._known).append(id_)
+        if refused:
+            self._refused_before.append(id_)
+        else:
+            self._known.append(id_)
+            self.held_seqs.append(seq)
 
     def _judge(self, rows: Sequence[_Row]) -> None:
         """Keep the bodies of good records, mark the others, and count both."""
@@ -126,6 +132,7 @@ class Intake:
             else:
                 held[stream] += 1
                 bodies.append((seq, record.data))
+                self.held_seqs.append(seq)
                 self._stored.append(Stored(seq, id_, record.kind, record.config, record.producer))
         self._db.execute("UPDATE store SET latest = ?", (rows[-1][0],))
         self._db.executemany("INSERT INTO bodies VALUES (?, ?)", bodies)

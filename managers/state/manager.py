@@ -48,9 +48,8 @@ class StateManager(P2PMixinBase):
         return (Loop("vouch", self._vouch_for_ever),)
 
     def health(self) -> Iterable[str]:
-        """Say if records cannot be stored."""
-        if fault := self.runtime.store.ingest_fault:
-            yield f"records cannot be stored: {fault}"
+        """Say what the store does not do."""
+        return self.runtime.store.faults()
 
     def _stored(self, event: RecordsStored) -> None:
         if event.source is None:

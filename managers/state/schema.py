@@ -11,8 +11,10 @@ answer about what is known has to look at the records.
 application_id = int.from_bytes(b"ring", "big")
 """Marks the file as ours (`PRAGMA application_id`)."""
 
-page_bytes = 16 * 1024
-"""Records are about 2 KB: smaller pages would leave much of each empty."""
+page_bytes = 8 * 1024
+"""Of a new file; others keep theirs. A commit writes whole pages, however little of each is new, so
+self-play writes half of what it would with pages twice as large; in smaller ones records of 2 KB
+would leave much room empty."""
 
 id_prefix_bytes = 5
 """What the index over all ids keeps of each.

@@ -39,8 +39,7 @@ class SqliteStore:
 
     Not thread-safe: one thread at a time may call the methods that change something, and one the
     others, views included; the two do not wait for each other. A method that changes something has
-    made it durable when it returns, and has changed nothing if it raises: `StoreFull`,
-    `StoreDamaged`, or `sqlite3.Error` for other faults of the disk.
+    made it durable when it returns, and has changed nothing if it raises `StoreError`.
     """
 
     def __init__(
@@ -70,14 +69,24 @@ class SqliteStore:
     # What it changes.
 
     def ingest(
-        self, batch: Iterable[bytes], now_ms: int, *, source: NodeId | None = None
+        self,
+        batch: Iterable[bytes],
+        now_ms: int,
+        *,
+        source: NodeId | None = None,
+        source_at: Mark | None = None,
     ) -> Ingested:
         """Check and store a batch in one transaction, synced to disk on return.
 
-        Bad records never raise; they become dead letters that name `source`.
+        Bad records never raise; they become dead letters that name `source`. With `source_at`, its
+        copies of the others are noted, as by `note_receipts`.
         """
         with self._database.writing() as db:
-            return Intake(db, self._kinds, now_ms, source).ingest(batch)
+            intake = Intake(db, self._kinds, now_ms, source)
+            done = intake.ingest(batch)
+            if source is not None and source_at is not None and intake.held_seqs:
+                copies.note_receipts(db, source, source_at, intake.held_seqs)
+            return done
 
     def note_receipts(self, peer: NodeId, peer_at: Mark, ids: Collection[RecordId]) -> None:
         """Note that a peer has committed these records; those not held here do not matter.

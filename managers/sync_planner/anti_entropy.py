@@ -280,7 +280,7 @@ class AntiEntropy:
         if moved := outcome.given + outcome.taken:
             self._log.log(
                 logging.INFO if moved >= _told_records_min else logging.DEBUG,
-                "exchange with %s: %d records given, %d taken",
+                "exchange with %s: records given: %d, taken: %d",
                 member.name,
                 outcome.given,
                 outcome.taken,

@@ -114,8 +114,7 @@ class Evidence:
 
         `store_id` is empty if the peer has not told.
         """
-        if ids and self._is_present(peer, store_id):
-            at = self._peer(peer).seen
+        if ids and (at := self.mark_for(peer, store_id)):
             await self._store.write(lambda store: store.note_receipts(peer, at, ids))
             self.changes += 1
 
@@ -124,7 +123,7 @@ class Evidence:
 
         As `note_copies`, of no effect if it is not its present one.
         """
-        if not self._is_present(peer, peer_at.store):
+        if self.mark_for(peer, peer_at.store) is None:
             return
         state = self._peer(peer)
         if state.seen.seq < peer_at.seq:
@@ -135,11 +134,18 @@ class Evidence:
             state.proved = peer_at.store, seq
             self.changes += 1
 
-    def _is_present(self, peer: NodeId, store_id: bytes) -> bool:
+    def mark_for(self, peer: NodeId, store_id: bytes) -> Mark | None:
+        """Return how far a peer's present store has come; None if `store_id` is not its id.
+
+        Of a peer of which nothing has been seen, `store_id` is noted as that of its present store.
+
+        A change that notes something under this mark must be queued before anything else happens:
+        then what voids it comes after it.
+        """
         state = self._peer(peer)
         if state.seen == _nothing_seen:
             state.see(Mark(store_id, 0))
-        return store_id != b"" and store_id == state.seen.store
+        return state.seen if store_id and store_id == state.seen.store else None
 
     def _peer(self, node: NodeId) -> _Peer:
         return self._peers.setdefault(node, _Peer())

@@ -156,10 +156,12 @@ class SyncPlanner(P2PMixinBase):
         self._changes += 1
         self._offer = None
 
-    async def ingest(self, batch: Iterable[bytes], source: NodeId | None = None) -> Ingested:
+    async def ingest(
+        self, batch: Iterable[bytes], source: NodeId | None = None, source_at: Mark | None = None
+    ) -> Ingested:
         """Store a batch of records as any manager does; what is refused changes our digest too."""
         try:
-            return await super().ingest(batch, source)
+            return await super().ingest(batch, source, source_at)
         finally:
             self._store_changed()
 
@@ -273,11 +275,8 @@ class SyncPlanner(P2PMixinBase):
         return Reply(body=pack(receipt(store_id, ids, done)))
 
     async def _take(self, peer: NodeId, peer_store: bytes, records: list[bytes]) -> Ingested:
-        """Store what a peer has sent, and note that it holds that."""
-        done = await self.ingest(records, peer)
-        held = [*(row.id for row in done.stored), *done.known]
-        await self._evidence.note_copies(peer, peer_store, held)
-        return done
+        """Store what a peer has sent, and note that its store, if present, holds that."""
+        return await self.ingest(records, peer, self._evidence.mark_for(peer, peer_store))
 
     # Exchange
 
@@ -368,7 +367,8 @@ class SyncPlanner(P2PMixinBase):
     def health(self) -> Iterable[str]:
         """Say if games have been unsafe for too long while there was a node to hold them."""
         if overdue := self._census.overdue:
-            yield f"{overdue:,} games have not been safe for {overdue_s:.0f} s"
+            games = "1 game has" if overdue == 1 else f"{overdue:,} games have"
+            yield f"{games} not been safe for {overdue_s:.0f} s"
 
 
 def _mark(store: NodeStore) -> Mark:

@@ -241,6 +241,11 @@ class Membership:
         return self._wake_at_s
 
     @property
+    def has_news_to_tell(self) -> bool:
+        """Whether peers are yet to be told something: once an exchange that is under way ends."""
+        return bool(self._urgent)
+
+    @property
     def root(self) -> bytes:
         """Eight bytes that are equal, almost surely, only on nodes that hold the same records."""
         return self._directory.root

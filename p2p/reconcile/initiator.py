@@ -89,6 +89,11 @@ _months_at_once = 256
 _first_month = MonthKey(bytes(key_bytes))
 _last_month = MonthKey(b"\xff" * key_bytes)
 
+_stale = (
+    "the peer's store has taken in too much meanwhile, or was renewed; "
+    "the next exchange goes on from there"
+)
+
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
 ResultT = TypeVar("ResultT")
@@ -270,7 +275,7 @@ class Initiator:
         self._outcome.message_bytes += len(data) + len(reply)
         answer = unpack_answer(reply)
         if isinstance(answer, Stale):
-            raise _Ended("the peer's snapshot is gone")
+            raise _Ended(_stale)
         if not isinstance(answer, kind):
             raise _Ended(f"{type(answer).__name__} in answer to {type(request).__name__}")
         return answer

@@ -16,7 +16,7 @@ from p2p.identity.ids import MeshId, NodeId
 from p2p.membership import Member, MemberState
 from p2p.records import Core
 from tests.managers.direct import Net
-from tests.rig import check_game, epoch_ms, in_virtual_time, rig
+from tests.rig import check_game, epoch_ms, in_virtual_time, pass_s, rig
 
 names = [NodeId(bytes([65 + number]) * 16) for number in range(6)]
 
@@ -106,6 +106,14 @@ class Mesh:
     def __init__(self, net: Net, nodes: list[Node]) -> None:
         self.net = net
         self.nodes = nodes
+
+    async def play_apart(self, *counts: int) -> None:
+        """Let the first node produce so many games, the next so many, unheard by the others."""
+        self.net.cut.update(names)
+        for node, count in zip(self.nodes, counts, strict=False):
+            await node.play(count)
+        await pass_s(0.5)
+        self.net.cut.clear()
 
     async def gossip(self) -> None:
         """Let every two nodes tell each other their digests, once."""

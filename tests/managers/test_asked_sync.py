@@ -52,12 +52,8 @@ async def settled(syncs: Sequence[Sync]) -> None:
 def test_records_move_both_ways_without_a_word_of_gossip(tmp_path: Path) -> None:
     async def story() -> None:
         async with mesh(tmp_path, 3) as at:
-            a, b, c = at.nodes
-            at.net.cut.update(names)
-            for node, count in ((a, 5), (b, 20), (c, 0)):
-                await node.play(count)
-            await pass_s(0.5)
-            at.net.cut.clear()
+            a, b, _ = at.nodes
+            await at.play_apart(5, 20)
             syncs = a.planner.sync("games", a.planner.alive_peers(), lambda: None)
             await settled(syncs)
             assert [sync.failure for sync in syncs] == ["", ""]
@@ -74,10 +70,7 @@ def test_it_says_when_it_begins_and_how_far_it_is(tmp_path: Path) -> None:
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
             a, b = at.nodes
-            at.net.cut.update(names)
-            await a.play(300)
-            await pass_s(0.5)
-            at.net.cut.clear()
+            await at.play_apart(300)
             slow_down(at, a, 10)
             told: list[tuple[bool, bool]] = []
             [sync] = b.planner.sync(

@@ -234,10 +234,7 @@ def test_no_audit_runs_beside_an_exchange_with_the_same_peer(tmp_path: Path, oft
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
             a, b = at.nodes
-            at.net.cut.add(b.runtime.node)
-            await a.play(10)
-            await pass_s(0.5)
-            at.net.cut.clear()
+            await at.play_apart(10)
             honest = at.net.handlers[b.runtime.node][path_exchange]
             running = 0
 

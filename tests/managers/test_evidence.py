@@ -354,11 +354,7 @@ def test_a_whole_exchange_has_one_deadline(tmp_path: Path, monkeypatch: pytest.M
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
             a, b = at.nodes
-            at.net.cut.update(names)
-            await a.play(300)
-            await b.play(1)
-            await pass_s(0.5)
-            at.net.cut.clear()
+            await at.play_apart(300, 1)
             honest = at.net.handlers[a.runtime.node][path_exchange]
 
             async def slow(request: Incoming) -> Reply:

@@ -204,7 +204,11 @@ for seed in seeds():
         await at.until("a game", lambda: at.slots[0]["games"] == 1)
         pid = at.slots[0]["pid"]
         assert isinstance(pid, int)
-    assert pid not in running().values()
+
+    async def gone() -> bool:
+        return pid not in running().values()
+
+    await eventually("the last of its group is gone", gone)
 
 
 async def test_pause_survives_a_restart(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from p2p.identity.ids import NodeId
-from tests.managers.sync_mesh import Node, member, mesh, names, tell
+from tests.managers.sync_mesh import Node, member, mesh, tell
 from tests.rig import pass_s
 
 
@@ -19,11 +19,7 @@ def test_what_the_latest_exchange_with_a_peer_has_done_is_told(tmp_path: Path) -
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
             a, b = at.nodes
-            at.net.cut.update(names)
-            await a.play(5)
-            await b.play(3)
-            await pass_s(0.5)
-            at.net.cut.clear()
+            await at.play_apart(5, 3)
             assert latest(a) == []
             a.planner.sync("all", [member(b.runtime.node)], lambda: None)
             await pass_s(4)

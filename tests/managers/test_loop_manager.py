@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from managers.loop_manager import LoopManager
 from mixins.base import Loop, P2PMixinBase
 from mixins.runtime import Runtime
 from p2p.events import DaemonStatusChanged
+from p2p.store import StoreFault
 from tests.rig import in_virtual_time, rig
 
 
@@ -21,8 +22,9 @@ class Fragile(P2PMixinBase):
 
     name: ClassVar[str] = "fragile"
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, faults: Sequence[Exception]) -> None:
         super().__init__(runtime)
+        self.faults = faults
         self.starts_s: list[float] = []
         self.ticks = 0
 
@@ -32,7 +34,7 @@ class Fragile(P2PMixinBase):
 
     async def _fail(self) -> None:
         self.starts_s.append(trio.current_time())
-        raise ExceptionGroup("two at once", [ValueError("first"), OSError("second")])
+        raise ExceptionGroup("two at once", list(self.faults))
 
     async def _tick(self) -> None:
         while True:
@@ -42,22 +44,28 @@ class Fragile(P2PMixinBase):
                 await trio.sleep_forever()
 
 
-def supervised(folder: Path, seconds: float) -> tuple[Fragile, LoopManager, list[str]]:
+two_faults = (ValueError("first"), OSError("second"))
+
+
+def supervised(
+    folder: Path, seconds: float, faults: Sequence[Exception] = two_faults
+) -> tuple[Fragile, LoopManager, list[str]]:
     """Run a fragile manager for some virtual time."""
+    folder.mkdir(exist_ok=True)
 
     async def story() -> tuple[Fragile, LoopManager, list[str]]:
-        told: list[str] = []
+        events: list[str] = []
 
         def tell(event: DaemonStatusChanged) -> None:
-            told.append(f"{event.loop} {event.state}")
+            events.append(f"{event.loop} {event.state}")
 
         with rig(folder) as runtime:
-            fragile, loops = Fragile(runtime), LoopManager(runtime)
+            fragile, loops = Fragile(runtime, faults), LoopManager(runtime)
             runtime.bus.subscribe("test", DaemonStatusChanged, tell)
             loops.supervise([fragile, loops])
             with trio.move_on_after(seconds):
                 await loops.run()
-            return fragile, loops, told
+            return fragile, loops, events
 
     return in_virtual_time(story)
 
@@ -90,6 +98,32 @@ def test_a_failing_loop_is_a_problem_and_an_event(
         "fails waiting to restart",
         "fails running",
     ]
+
+
+def test_a_fault_of_the_store_has_no_traceback_and_is_no_problem_of_the_loop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = [StoreFault("no room"), ExceptionGroup("", [StoreFault("no room")])]
+    _, loops, _ = supervised(tmp_path / "a", 10, full)
+    assert list(loops.health()) == []
+    assert loops.status()["loops"][0]["restarts"] > 1  # type: ignore[index]
+    assert caplog.messages == []
+    _, loops, _ = supervised(tmp_path / "b", 10, [*full, *two_faults])
+    assert "ValueError: first" in caplog.text
+    assert len(list(loops.health())) == 1
+
+
+def test_a_loop_that_ends_after_a_fault_of_the_store_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def end_later(self: Fragile) -> None:
+        self.starts_s.append(trio.current_time())
+        if len(self.starts_s) == 1:
+            raise StoreFault("no room")
+
+    monkeypatch.setattr(Fragile, "_fail", end_later)
+    _, loops, _ = supervised(tmp_path, 10)
+    assert list(loops.health()) == ["loop fails failed and restarts: ended"]
 
 
 def test_the_lag_of_the_event_loop_is_unknown_until_measured(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,12 +15,24 @@ from managers.loop_manager import LoopManager
 from managers.node_selector import Ending, NodeSelector, epoch_setting
 from p2p.identity.ids import MeshId, NodeId
 from p2p.identity.signing import key_id
-from p2p.membership import Membership, MembershipConfig, MemberState
+from p2p.membership import (
+    Effects,
+    MemberChanged,
+    Membership,
+    MembershipConfig,
+    MemberState,
+)
 from p2p.reconcile import Ping, Snapshot
 from p2p.records import Core
 from tests.managers.direct import Net
 from tests.rig import in_virtual_time, pass_s, rig
-from transports.base import Address
+from transports.base import (
+    Address,
+    DeadlineExceeded,
+    Refused,
+    TransportError,
+    Unreachable,
+)
 
 mesh_id = MeshId(bytes(8))
 nothing = Ping(bytes(8), 0, bytes(12), bytes(12))
@@ -163,6 +176,76 @@ def test_a_killed_member_is_found_dead_and_a_leaving_one_left(tmp_path: Path) ->
             assert list(nodes[0].selector.health()) == [f"2 ({nodes[1].id.hex()[:12]}) is dead"]
 
     in_virtual_time(story)
+
+
+def test_who_is_busy_with_another_exchange_is_told_of_a_leave_after_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with mesh(tmp_path, 3) as (net, nodes):
+            await pass_s(10)
+            net.silent.update(node.id for node in nodes[:2])
+            await pass_s(1.5)
+            assert nodes[2].machine._exchanges.under_way
+            net.silent.clear()
+            await nodes[2].selector.leave()
+            for node in nodes[:2]:
+                assert node.sees()["3"] is MemberState.LEFT
+
+    in_virtual_time(story)
+
+
+def test_each_change_is_logged_in_words(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def story() -> None:
+        async with mesh(tmp_path, 2) as (_, nodes):
+            await pass_s(10)
+            await nodes[1].selector.leave()
+            gone = MemberChanged(NodeId(bytes(32)), MemberState.LEFT, None)
+            nodes[0].selector._take(Effects((), (), 0.0, (gone,)))
+
+    in_virtual_time(story)
+    told = [message for message in caplog.messages if not message.startswith("1 ")]
+    assert told == ["2 is alive", "2 has left", "000000000000 is forgotten"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            Unreachable("127.0.0.1:71: connection refused"),
+            "is tried again and again: 127.0.0.1:71: connection refused",
+        ),
+        (
+            Unreachable("no answer from 127.0.0.1:71 in 3.0 s"),
+            "is tried again and again: no answer from 127.0.0.1:71 in 3.0 s",
+        ),
+        (
+            Unreachable("127.0.0.1:7100 refuses"),
+            "is tried again and again: 127.0.0.1:71: 127.0.0.1:7100 refuses",
+        ),
+        (
+            DeadlineExceeded("/v1/join took longer than 3.0 s"),
+            "is tried again and again: 127.0.0.1:71: /v1/join took longer than 3.0 s",
+        ),
+        (
+            Refused("127.0.0.1:71: the peer belongs to another mesh"),
+            "does not let us in: 127.0.0.1:71: the peer belongs to another mesh",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_seed_names_it_once(
+    error: TransportError, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> list[str]:
+        with contextlib.ExitStack() as stack:
+            seed = Address("127.0.0.1", 71)
+            node = make(stack, Net(), tmp_path, 1, seed)
+            node.selector._trouble(seed, error)
+            return list(node.selector.health())
+
+    (problem,) = in_virtual_time(story)
+    assert caplog.messages == [f"a seed {said}"]
+    assert problem == f"a seed has not let us in: {said.partition(': ')[2]}"
 
 
 def test_only_a_stranger_whom_every_seed_refuses_gives_up(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The process that replays, at the end of two pipes: its verdicts, its faults and its end."""
 
-import os
 import sys
 from typing import cast
 
@@ -94,26 +93,3 @@ def test_a_record_over_which_it_takes_too_long_is_given_up() -> None:
         return trio.current_time() - began_s
 
     assert in_virtual_time(story) == record_s_max
-
-
-def test_a_child_that_was_stopped_is_sent_no_further_signal(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    signals: list[int] = []
-    kill = os.killpg
-
-    def killpg(group: int, number: int) -> None:
-        signals.append(number)
-        kill(group, number)
-
-    monkeypatch.setattr(os, "killpg", killpg)
-
-    async def story() -> None:
-        child = await Child.start([sys.executable, "-c", "input()"], {})
-        await child.stop()
-        sent = list(signals)
-        await child.stop()
-        assert sent
-        assert signals == sent
-
-    trio.run(story)

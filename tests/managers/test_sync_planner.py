@@ -13,7 +13,7 @@ from p2p.frames import frame
 from p2p.reconcile import Ping, Receipt, Snapshot
 from p2p.reconcile.messages import ExactAnswer
 from p2p.store import Safety
-from tests.managers.sync_mesh import game, member, mesh, names, tell
+from tests.managers.sync_mesh import game, member, mesh, tell
 from tests.rig import pass_s
 from transports.base import Incoming, Reply
 
@@ -84,11 +84,7 @@ def test_a_silent_peer_does_not_hold_up_the_others(tmp_path: Path) -> None:
 def test_nodes_that_differ_exchange_until_they_do_not(tmp_path: Path) -> None:
     async def story() -> None:
         async with mesh(tmp_path, 3) as at:
-            at.net.cut.update(names)
-            for node, count in zip(at.nodes, (300, 20, 0), strict=True):
-                await node.play(count)
-            await pass_s(1)
-            at.net.cut.clear()
+            await at.play_apart(300, 20)
             for _ in range(6):
                 await at.gossip()
                 await pass_s(10)
@@ -106,10 +102,7 @@ def test_an_exchange_that_is_cut_keeps_what_came_and_the_next_one_ends_it(tmp_pa
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
             a, b = at.nodes
-            at.net.cut.add(b.runtime.node)
-            await a.play(3000)
-            await pass_s(0.5)
-            at.net.cut.clear()
+            await at.play_apart(3000)
             at.net.cut_after_bytes = 150_000
             mine, theirs = await b.planner.offer(), await a.planner.offer()
             await b.planner.heard(a.runtime.node, mine, theirs)
@@ -201,11 +194,7 @@ def test_a_completed_exchange_is_evidence_without_a_further_word(tmp_path: Path)
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
             a, b = at.nodes
-            at.net.cut.update(names)
-            await a.play(300)
-            await b.play(5)
-            await pass_s(0.5)
-            at.net.cut.clear()
+            await at.play_apart(300, 5)
             outcome = await b.planner.exchange(member(a.runtime.node))
             assert (outcome.given, outcome.taken) == (5, 300)
             proved = await b.runtime.store.read(lambda store: store.watermark(a.runtime.node))
@@ -310,10 +299,7 @@ def test_a_peer_that_sends_more_than_it_announced_is_cut_off(tmp_path: Path) -> 
     async def story() -> None:
         async with mesh(tmp_path, 2) as at:
             a, b = at.nodes
-            at.net.cut.update(names)
-            await a.play(3)
-            await pass_s(0.5)
-            at.net.cut.clear()
+            await at.play_apart(3)
             honest = at.net.handlers[a.runtime.node][path_exchange]
 
             async def generous(request: Incoming) -> Reply:

@@ -490,7 +490,7 @@ def test_an_exchange_with_a_renewed_store_ends_with_the_reason() -> None:
             theirs.id = b"another!"
 
     seen = exchange(ours, theirs, random.Random(1), before=renew)
-    assert seen.outcome.reason == "the peer's snapshot is gone"
+    assert "or was renewed" in seen.outcome.reason
     assert not seen.outcome.complete
     assert not seen.outcome.proves_copies
 
@@ -503,7 +503,7 @@ def test_an_exchange_with_a_store_that_lost_rows_ends_with_the_reason() -> None:
             del theirs.rows[-1:]
 
     seen = exchange(ours, theirs, random.Random(1), before=lose)
-    assert seen.outcome.reason == "the peer's snapshot is gone"
+    assert "or was renewed" in seen.outcome.reason
 
 
 def test_salts_are_fresh_for_every_request() -> None:

@@ -108,7 +108,7 @@ lies = {
     "no message": (lambda _: b"rubbish", "not a"),
     "too many bytes": (lambda _: bytes(70_000), "exceed"),
     "another answer": (replaced(LeavesAnswer(())), "LeavesAnswer in answer to SegmentsRequest"),
-    "no snapshot": (replaced(Stale(Snapshot(bytes(8), 0))), "snapshot is gone"),
+    "no snapshot": (replaced(Stale(Snapshot(bytes(8), 0))), "too much meanwhile"),
     "months out of order": (lying(SegmentsAnswer, months=months(5, 4)), "out of order"),
     "a month twice": (lying(SegmentsAnswer, months=months(5, 5)), "out of order"),
     "a page without end": (

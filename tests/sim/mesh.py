@@ -67,22 +67,12 @@ class Mesh:
     def produce(self, name: str, count: int) -> None:
         """Play some games."""
         if name in self.world.running:
+            is_older = self._older.get(name) == self.world.boxes[name].up.store.id
             games = self.world.produce(name, count)
             self.tally["games"] += len(games)
             self._ledger.produced(name, games)
-            self._excuse(name, games)
-
-    def _excuse(self, name: str, games: list[RecordId]) -> None:
-        """Note which of these games an older copy of a store may have played before.
-
-        Until it has a new id, it cannot know; then its worker still has a seed in hand.
-        """
-        older = self._older.get(name)
-        if older == self.world.boxes[name].up.store.id:
-            self._replayable.update(games)
-        elif older is not None and games:
-            self._replayable.add(games[0])
-            del self._older[name]
+            if is_older:  # until it has a new id, it cannot know what it has played before
+                self._replayable.update(games)
 
     def crash(self, name: str) -> None:
         """Cut a box's power."""

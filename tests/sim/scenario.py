@@ -21,8 +21,9 @@ from tests.sim.world import World
 from transports.memory import Conditions
 
 _indent = "    "
-_fleeting = "loop "
-"""How a problem begins that is there or not by chance: a loop has failed and waits to go on."""
+_fleeting = ("loop ", "selfplay-1: its worker has been at one game of ")
+"""How problems begin that are there or not by chance, since a loop has failed and waits to go on,
+or that are of the simulation, whose workers play when they are told to."""
 
 
 def perform(story: str, seed: int) -> str:

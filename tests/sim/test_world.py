@@ -213,6 +213,22 @@ def test_two_games_of_one_producer_from_one_seed_are_replays_unless_excused() ->
     assert origins.replays({other}) == set()
 
 
+def test_a_push_to_a_box_without_room_is_refused_and_no_fault_of_its_handler(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with World(1) as world:
+        world.start("a")
+        world.start("b")
+        world.advance(5)
+        world.fill("b")
+        world.produce("a", 3)
+        world.advance(20)
+        assert world.games("b") == []
+        assert "no room left" in caplog.text
+        assert "Traceback" not in caplog.text
+        world.clear("b")
+
+
 # The disk
 
 

@@ -19,6 +19,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from managers.job_manager.manager import commit_interval_s
 from p2p.envelope import RecordId
 from ringrift.exits import Exit
 from tests.rig import pass_s
@@ -111,6 +112,7 @@ class World:
         """Have games played on a box; return those that were committed."""
         process = self.boxes[name].up
         played = self._loop.run(process.table.order, count, patience_s)
+        self._loop.run(pass_s, 2 * commit_interval_s)
         held = set(process.games())
         made = [game for game in played if game in held]
         self.trace.add("world", f"{name} has produced {len(made)} of {count} games")

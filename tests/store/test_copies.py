@@ -57,9 +57,10 @@ some_batch = st.tuples(st.just("batch"), batches)
 peers = st.sampled_from(nodes)
 peer_stores = st.sampled_from([b"store--1"] * 5 + [b"store--2"])
 receipts = st.tuples(st.just("receipts"), peers, peer_stores, st.sets(st.integers(1, 12)))
+sent = st.tuples(st.just("sent"), peers, peer_stores, batches)
 watermarks = st.tuples(st.just("watermark"), peers, peer_stores, st.integers(1, 12))
 voids = st.tuples(st.just("void"), peers, peer_stores)
-claims = (receipts, receipts, watermarks, watermarks, voids)
+claims = (receipts, receipts, sent, sent, watermarks, watermarks, voids)
 steps = st.lists(st.one_of(some_batch, *claims), max_size=12)
 first = [game(n, producer=producers[n % 3], bad=n == 7) for n in range(12)]
 
@@ -88,6 +89,12 @@ def take(step: tuple[object, ...], store: SqliteStore, model: Model) -> None:
     match step:
         case ("batch", list(batch)):
             model.rows += store.ingest(batch, 0).stored
+        case ("sent", bytes(peer), bytes(peer_store), list(batch)):
+            at = Mark(peer_store, 7)
+            model.rows += store.ingest(batch, 0, source=NodeId(peer), source_at=at).stored
+            ids = [record_id(data) for data in batch]
+            if seqs := [row.seq for row in model.rows if row.id in ids]:
+                model.note(NodeId(peer), peer_store, seqs)
         case ("receipts", bytes(peer), bytes(peer_store), set(seqs)):
             rows = [row for row in model.rows if row.seq in seqs]
             ids = [row.id for row in rows]

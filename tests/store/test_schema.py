@@ -41,6 +41,20 @@ def test_an_older_schema_is_backed_up_and_brought_up_to_date(tmp_path: Path) -> 
         assert store.view().root() == root
 
 
+def test_a_file_with_pages_of_another_size_keeps_them_and_takes_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    monkeypatch.setattr(schema, "page_bytes", 2 * schema.page_bytes)
+    with contextlib.closing(open_store(path)) as store:
+        store.ingest(numbered(3), 0)
+    monkeypatch.undo()
+    with contextlib.closing(open_store(path)) as store:
+        assert len(store.ingest(numbered(5), 0).stored) == 2
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA page_size").fetchone() == (2 * schema.page_bytes,)
+
+
 def test_a_migration_that_fails_changes_nothing_and_can_be_repeated(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with contextlib.closing(open_store(path)) as store:
@@ -109,4 +123,4 @@ def test_the_writer_alone_checkpoints_and_every_commit_is_synced(tmp_path: Path)
             assert db.execute("PRAGMA wal_autocheckpoint").fetchone() != (0,)
             assert db.execute("PRAGMA synchronous").fetchone() == (2,)
             assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-            assert db.execute("PRAGMA page_size").fetchone() == (16384,)
+            assert db.execute("PRAGMA page_size").fetchone() == (schema.page_bytes,)
