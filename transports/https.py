@@ -5,7 +5,7 @@ Who the other side is, each end computes from its certificate before any applica
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -19,12 +19,9 @@ from transports.base import (
     Address,
     Answer,
     Body,
-    DeadlineExceeded,
     Handler,
     Interrupted,
     Refused,
-    Unreachable,
-    check_path,
     closing_body,
 )
 from transports.dial import Dialler
@@ -34,6 +31,7 @@ from transports.listeners import bound_address
 from transports.pools import AnswerStream, PeerPool, Pools, RequestStream
 from transports.server import Admitted, Server
 from transports.tls_stream import TlsStream
+from transports.under_way import Progress, UnderWay
 
 _unread_bytes_max = 64 * 1024
 """What is read of an answer that its reader left, to keep the connection."""
@@ -58,8 +56,7 @@ class HttpsTransport:
         self._pools = Pools(dialler, self._limits)
         # Every request has one deadline, for all of it.
         self._client = httpx.AsyncClient(transport=self._pools, timeout=None)
-        self._under_way: set[trio.CancelScope] = set()
-        self._is_closed = False
+        self._under_way = UnderWay()
 
     def request(
         self,
@@ -98,10 +95,7 @@ class HttpsTransport:
 
     async def aclose(self) -> None:
         """As `Transport.aclose`; the listeners are closed too."""
-        self._is_closed = True
-        # Some have no connection yet that could be closed.
-        for scope in self._under_way:
-            scope.cancel()
+        self._under_way.close()  # some have no connection yet that could be closed
         await self._client.aclose()
         for listener in self._listeners:
             await listener.aclose()
@@ -115,11 +109,7 @@ class HttpsTransport:
         body: Body,
         deadline_s: float,
     ) -> AsyncIterator[Answer]:
-        check_path(path)
-        if self._is_closed:
-            raise RuntimeError("the transport is closed")
-        progress = _Progress()
-        with self._ends_within(deadline_s) as scope:
+        with self._under_way.request(addresses, path, deadline_s) as progress:
             async with closing_body(body), pool_lent as pool:
                 pool.backend.addresses = addresses
                 stream, answer = await self._send(pool, path, body, progress)
@@ -131,27 +121,17 @@ class HttpsTransport:
                             pass
                 finally:
                     await stream.aclose()
-        if scope.cancelled_caught:
-            if self._is_closed:
-                raise Interrupted("the transport was closed")
-            if progress.is_dialling:
-                places = ", ".join(map(str, addresses))
-                raise Unreachable(f"no answer from {places} in {deadline_s} s")
-            raise DeadlineExceeded(f"{path} took longer than {deadline_s} s")
-
-    @contextlib.contextmanager
-    def _ends_within(self, deadline_s: float) -> Iterator[trio.CancelScope]:
-        """Mark what ends at its deadline, and with the transport."""
-        with trio.move_on_after(deadline_s) as scope:
-            self._under_way.add(scope)
-            try:
-                yield scope
-            finally:
-                self._under_way.discard(scope)
 
     async def _send(
-        self, pool: PeerPool, path: str, body: Body, progress: "_Progress"
+        self, pool: PeerPool, path: str, body: Body, progress: Progress
     ) -> tuple[AnswerStream, Answer]:
+        async def note(event: str, _info: dict[str, Any]) -> None:
+            """Take note of what httpcore is about to do (its `trace` extension)."""
+            if event == "connection.connect_tcp.started":
+                progress.is_dialling = True
+            elif event == "http11.send_request_headers.started":
+                progress.is_dialling = False
+
         length = (
             ("content-length", str(len(body)))
             if isinstance(body, bytes)
@@ -162,7 +142,7 @@ class HttpsTransport:
             f"https://{pool.name}{path}",
             headers=[("host", pool.name), length],
             stream=RequestStream(body),
-            extensions={"pool": pool, "trace": progress.note},
+            extensions={"pool": pool, "trace": note},
         )
         response = await self._client.send(request, stream=True)
         stream: AnswerStream = response.extensions["stream"]
@@ -188,17 +168,3 @@ class HttpsTransport:
             return Admitted(stream, check_peer(certificate, self._mesh, None))
         except PeerRefused as error:
             return Admitted(stream, None, str(error))
-
-
-class _Progress:
-    """How far a request has come: whether its time went into finding the peer."""
-
-    def __init__(self) -> None:
-        self.is_dialling = False
-
-    async def note(self, event: str, _info: dict[str, Any]) -> None:
-        """Take note of what httpcore is about to do (its `trace` extension)."""
-        if event == "connection.connect_tcp.started":
-            self.is_dialling = True
-        elif event == "http11.send_request_headers.started":
-            self.is_dialling = False

@@ -28,18 +28,17 @@ from transports.base import (
     DeadlineExceeded,
     Handler,
     Incoming,
-    Interrupted,
     NotListening,
     Refused,
     Reply,
     TransportError,
     Unreachable,
-    check_path,
     closing_body,
 )
 from transports.faults import Fault, blame, line, require_welcome
 from transports.limits import Limits
 from transports.memory_exchange import Exchange, Gone
+from transports.under_way import UnderWay
 
 logger = logging.getLogger(__name__)
 
@@ -308,8 +307,8 @@ class MemoryTransport:
         self.is_dead = False
         self._network = network
         self._service: _Service | None = None
-        self._requests: dict[trio.CancelScope, Exchange | None] = {}
-        self._is_closed = False
+        self._under_way = UnderWay()
+        self._exchanges: list[Exchange] = []
 
     def request(
         self,
@@ -351,16 +350,13 @@ class MemoryTransport:
 
     async def aclose(self) -> None:
         """As `Transport.aclose`."""
-        self._is_closed = True
-        for scope in self._requests:
-            scope.cancel()
+        self._under_way.close()
         await trio.lowlevel.checkpoint()
 
     def die(self) -> None:
         """End as a killed process does (`MemoryNetwork.crash`): the peers notice, we do not."""
-        for exchange in self._requests.values():
-            if exchange is not None:
-                exchange.caller_leaves()
+        for exchange in self._exchanges:
+            exchange.caller_leaves()
         if self._service is not None:
             self._service.die()
         self.is_dead = True
@@ -374,32 +370,21 @@ class MemoryTransport:
         body: Body,
         deadline_s: float,
     ) -> AsyncIterator[Answer]:
-        check_path(path)
-        if self._is_closed:
-            raise RuntimeError("the transport is closed")
-        exchange = None
-        with trio.move_on_after(deadline_s) as scope:
-            self._requests[scope] = None
-            try:
-                async with closing_body(body):
-                    await self._live()
-                    service = await self._find(to, addresses)
-                    exchange = self._exchange_with(service.end, path, body)
-                    self._requests[scope] = exchange
+        with self._under_way.request(addresses, path, deadline_s) as progress:
+            async with closing_body(body):
+                progress.is_dialling = True
+                await self._live()
+                service = await self._find(to, addresses)
+                progress.is_dialling = False
+                exchange = self._exchange_with(service.end, path, body)
+                self._exchanges.append(exchange)
+                try:
                     answer = await self._send(service, exchange)
                     await require_welcome(answer)
                     yield answer
-            finally:
-                del self._requests[scope]
-                if exchange is not None:
+                finally:
+                    self._exchanges.remove(exchange)
                     exchange.caller_leaves()
-        if scope.cancelled_caught:
-            if self._is_closed:
-                raise Interrupted("the transport was closed")
-            if exchange is None:
-                places = ", ".join(map(str, addresses))
-                raise Unreachable(f"no answer from {places} in {deadline_s} s")
-            raise DeadlineExceeded(f"{path} took longer than {deadline_s} s")
 
     async def _find(self, to: NodeId | None, addresses: Sequence[Address]) -> _Service:
         """Return who is asked for. Raises `Unreachable`, `NotListening` or `Refused`.

@@ -115,10 +115,14 @@ class Pools(httpx.AsyncBaseTransport):
                 pool.was_used = pool.users > 0
 
     async def aclose(self) -> None:
-        """Close every connection, in use or not."""
+        """Close every connection; one in use is left to its request, which must be cancelled.
+
+        To httpcore a connection that is being made is none yet, so it would not be closed here.
+        """
         while self._pools:
             _, pool = self._pools.popitem()
-            await pool.connections.aclose()
+            if not pool.users:
+                await pool.connections.aclose()
 
     async def _close_surplus(self) -> None:
         """Close what has gone unused for longest; pools in use are as many as requests."""

