@@ -70,28 +70,56 @@ def test_an_agent_that_leaves_without_an_answer_does_not_run(tmp_path: Path) -> 
         client.ask(tmp_path / "s", "GET", "/v1/status")
 
 
-def test_an_agent_that_stops_within_its_answer_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("said", "patience"), [(b"", "answer_s_max"), (ok(b"{", 100), "_silence_s_max")]
+)
+def test_an_agent_that_falls_silent_is_told_with_what_to_do(
+    said: bytes, patience: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_timeout_s", 0.05)
+    monkeypatch.setattr(client, patience, 0.05)
     asked = threading.Event()
 
     def stall(connection: socket.socket) -> None:
-        connection.sendall(ok(b"{", 100))
+        with contextlib.suppress(BrokenPipeError):  # who asked may have given up before
+            connection.sendall(said)
         asked.wait()
 
     with agent(tmp_path / "s", stall):
         try:
-            with pytest.raises(client.AgentError, match="did not answer within"):
+            with pytest.raises(
+                client.AgentError, match=r"was silent for 0 s; .*Ctrl-Z.*restart"
+            ) as told:
                 client.ask(tmp_path / "s", "GET", "/v1/status")
         finally:
             asked.set()
+    assert told.value.reason == "the agent was silent for 0 s"
+    assert "restart" in told.value.remedy
+
+
+@pytest.mark.parametrize(("given", "waits"), [(None, (5.0, 30.0)), (0.7, (0.7, 0.7))])
+def test_an_answer_may_pause_for_longer_than_it_may_take_to_begin(
+    given: float | None,
+    waits: tuple[float, float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+    be_patient = client._UnixConnection.be_patient
+
+    def note(self: client._UnixConnection, timeout_s: float) -> None:
+        waited.append(timeout_s)
+        be_patient(self, timeout_s)
+
+    monkeypatch.setattr(client._UnixConnection, "be_patient", note)
+    with agent(tmp_path / "s", sends(ok(b"{}"))):
+        client.ask(tmp_path / "s", "GET", "/v1/status", given)
+    assert (waited[0], *set(waited[1:])) == waits
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
-        (PermissionError(13, "Permission denied"), client.AgentError, "closed to this user"),
+        (PermissionError(13, "Permission denied"), client.AgentError, "closed to this user; ask"),
         (ConnectionResetError(104, "reset"), client.NotRunning, "no agent answers"),
         (FileNotFoundError(2, "missing"), client.NotRunning, "no agent answers"),
         (OSError("AF_UNIX path too long"), client.AgentError, "path too long"),
@@ -106,6 +134,20 @@ def test_what_the_system_says_becomes_a_sentence(
     monkeypatch.setattr("ringrift.client._UnixConnection.connect", connect)
     with pytest.raises(kind, match=said):
         client.ask(Path("/s"), "GET", "/v1/status")
+
+
+def test_an_error_tells_what_is_wrong_apart_from_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def connect(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("ringrift.client._UnixConnection.connect", connect)
+    with pytest.raises(client.AgentError) as told:
+        client.ask(Path("/s"), "GET", "/v1/status")
+    assert told.value.reason == "/s is closed to this user"
+    assert str(told.value) == f"{told.value.reason}; {told.value.remedy}"
+    assert client.AgentError("it is slow; or not").reason == "it is slow; or not"
 
 
 def test_a_connection_reset_within_the_body_is_told(

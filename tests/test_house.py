@@ -65,10 +65,15 @@ class Module:
                     yield from (f"{'.' * level}{module or ''}.{alias.name}" for alias in names)
 
     def calls(self) -> Iterator[str]:
-        """Yield the name of everything called, as written: `trio.sleep`."""
+        """Yield the name of everything called, and whose it is if that is a name: `trio.sleep`."""
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.Call):
-                yield ast.unparse(node.func)
+            match node:
+                case ast.Call(func=ast.Name(id=name)):
+                    yield name
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name)):
+                    yield f"{owner}.{name}"
+                case ast.Call(func=ast.Attribute(attr=name)):
+                    yield f".{name}"
 
 
 def imports_go_down(module: Module) -> Iterator[str]:
@@ -186,6 +191,8 @@ offenders: list[tuple[Rule, str, str]] = [
     (imports_stand_at_the_top, "p2p/x.py", "try:\n    import json\nexcept ImportError: pass"),
     (imports_stand_at_the_top, "p2p/x.py", "async def f():\n    if 1:\n        import json"),
     (imports_stand_at_the_top, "p2p/x.py", "importlib.import_module(name)"),
+    (imports_stand_at_the_top, "p2p/x.py", "__import__(name)"),
+    (imports_stand_at_the_top, "p2p/x.py", "loader().import_module(name)"),
     (errors_are_caught_by_name, "p2p/x.py", "try: f()\nexcept: pass"),
     (errors_are_caught_by_name, "p2p/x.py", "try: f()\nexcept Exception as e: raise"),
     (errors_are_caught_by_name, "p2p/x.py", "try: f()\nexcept (OSError, Exception): pass"),

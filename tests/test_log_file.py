@@ -2,7 +2,6 @@
 
 import errno
 import json
-import logging
 import os
 import re
 import resource
@@ -19,14 +18,7 @@ from ringrift import log_file, logs
 from ringrift.exits import Exit
 from ringrift.log_file import CannotOpenLog, LogFile
 
-
-@pytest.fixture(autouse=True)
-def _root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("root_logger", "unhurried_log")
 
 
 @pytest.fixture
@@ -252,6 +244,7 @@ def test_a_disk_that_is_stuck_holds_up_neither_stderr_nor_the_end(
     file = LogFile(tmp_path / "log")
     with os.fdopen(reading) as pipe:
         monkeypatch.setattr(file, "write", lambda _: released.wait())
+        monkeypatch.setattr(logs, "_flush_s_max", 0.1)
         with logs.set_up(writing, file) as log:
             for number in range(logs.lines_max + 50):
                 log.info("line %d", number)
@@ -262,13 +255,17 @@ def test_a_disk_that_is_stuck_holds_up_neither_stderr_nor_the_end(
 
 def test_a_stuck_terminal_does_not_hold_up_the_file(tmp_path: Path) -> None:
     program = (
-        "import os, pathlib, sys\n"
+        "import pathlib, sys, threading\n"
         "from ringrift import logs\n"
         "from ringrift.log_file import LogFile\n"
         "file = LogFile(pathlib.Path(sys.argv[1]))\n"
+        "write, written = file.write, threading.Semaphore(0)\n"
+        "file.write = lambda line: (write(line), written.release())\n"
         "with logs.set_up(file=file) as log:\n"
         "    for number in range(500):\n"
         "        log.info('%d %s', number, 'x' * 1000)\n"
+        "    for number in range(500):\n"
+        "        written.acquire()\n"
     )
     path = tmp_path / "log"
     with subprocess.Popen(

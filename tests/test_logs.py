@@ -1,29 +1,20 @@
 """The log: lines that nothing logged can break, and that nobody has to wait for."""
 
 import json
-import logging
 import os
 import pty
 import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from ringrift import logs
 
+pytestmark = pytest.mark.usefixtures("root_logger", "unhurried_log")
+
 hostile = "took it from \x1b[2Jme\nfake: line"
-
-
-@pytest.fixture(autouse=True)
-def _root_logger() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 class Reader(threading.Thread):

@@ -7,7 +7,7 @@ import trio
 
 ResultT = TypeVar("ResultT")
 
-within_s = 60.0
+within_s = 120.0
 """How long a condition may take to come true: far longer than it does, on the slowest machine."""
 
 _poll_s = 0.05

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +15,7 @@ import trio.to_thread
 
 from ringrift import client
 from ringrift.home import Home
-from tests.waiting import eventually
+from tests.waiting import TooLate, eventually, within_s
 
 project = Path(__file__).resolve().parent.parent.parent
 
@@ -33,6 +34,7 @@ class AgentProcess:
         self.home = home
         self.process = process
         self.log = b""
+        self._drained = trio.Event()
 
     def __str__(self) -> str:
         return f"--- {self.name}\n{self.log.decode(errors='replace')}"
@@ -42,6 +44,7 @@ class AgentProcess:
         assert self.process.stderr is not None
         async for chunk in self.process.stderr:
             self.log += chunk
+        self._drained.set()
 
     async def ask(self, method: str, target: str) -> Any:
         """Ask the agent over its socket; None while it does not answer."""
@@ -73,10 +76,35 @@ class AgentProcess:
         )
         return set(chunks.decode().split())
 
+    def has_stored(self, query: str, value: bytes) -> bool:
+        """Look for a row in its store while it runs: what it tells may not be on the disk yet."""
+        path = Home.find(str(self.home)).store
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return database.execute(query, [value]).fetchone() is not None
+
+    async def pause(self) -> None:
+        """Have it play no more, and wait until it does not."""
+        paused = await command(self.home, "pause")
+        assert paused.returncode == 0, paused.stderr
+
+        async def at_rest() -> bool:
+            status = await self.status()
+            return bool(status) and {job["state"] for job in status["jobs"]} == {"paused"}
+
+        await eventually(f"{self.name} is paused", at_rest, context=lambda: self)
+
     async def stop(self) -> int:
         """Ask it to stop, as Ctrl-C does, and return its exit status."""
         self.process.send_signal(signal.SIGINT)
-        return await self.process.wait()
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait until it has ended and its last words are in `log`; return its exit status."""
+        with trio.move_on_after(within_s):
+            status = await self.process.wait()
+            await self._drained.wait()
+            return status
+        raise TooLate(f"{self.name} ends: not within {within_s} s\n{self}")
 
     async def kill(self) -> None:
         """End it as the power cut does."""
