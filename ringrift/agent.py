@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -20,10 +20,10 @@ from managers.node_selector import Ending, NodeSelector, epoch_setting
 from managers.replay_checker import ReplayChecker, Replayer, StartReplayer
 from managers.selfplay_scheduler import SelfplayScheduler
 from managers.state import StateManager
-from managers.state.errors import StoreError
 from managers.sync_planner import SyncPlanner
 from mixins.base import P2PMixinBase
 from mixins.clock import Clock
+from mixins.faults import leaves
 from mixins.runtime import Runtime
 from mixins.store_access import StoreAccess
 from mixins.threads import Threads
@@ -33,7 +33,7 @@ from p2p.identity.certificates import Credentials
 from p2p.kinds import Kinds
 from p2p.membership import Membership, MembershipConfig
 from p2p.records import Core
-from p2p.store import NodeStore
+from p2p.store import NodeStore, StoreFault
 from ringrift import __version__
 from ringrift.addresses import own_addresses
 from ringrift.api import LocalApi
@@ -99,6 +99,21 @@ class World:
     start_replayer: StartReplayer = Replayer.start
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _OnlyHere:
+    """The games that no other member is known to hold."""
+
+    games: int
+    first: Sequence[RecordId]
+    """The oldest of them, at most `_named_max`."""
+
+    def __str__(self) -> str:
+        exist = "1 game exists" if self.games == 1 else f"{self.games:,} games exist"
+        names = ", ".join(id_.hex()[:12] for id_ in self.first)
+        more = self.games - len(self.first)
+        return f"{exist} only on this box: {names}" + (f" and {more:,} more" if more else "")
+
+
 class Agent:
     """One node. Make it with `Agent.compose`."""
 
@@ -117,6 +132,8 @@ class Agent:
         self._settings = settings
         self._transport = transport
         self._bound: tuple[Address, ...] = ()
+        self._findable = trio.Event()
+        """Set once what we say of ourselves tells where to dial us."""
         self._stopping = trio.Event()
         self._exit: Exit | None = None
         self._state = StateManager(runtime, mesh=credentials.mesh, key=credentials.key)
@@ -229,8 +246,18 @@ class Agent:
         """Run the node until it is told to stop; call `ready` with where it can be dialled."""
         for manager in (self._state, self._sync, self._scheduler, self._jobs, self._replays):
             await manager.load()
+        try:
+            left = await self._serve(ready)
+        finally:
+            await self._transport.aclose()
+        return self._exit if self._exit is not None else self._farewell(left)
+
+    async def _serve(self, ready: Callable[[Sequence[Address]], None]) -> _OnlyHere | None:
+        """Answer peers and operator, and work, until told to stop; return what exists only here."""
         async with trio.open_nursery() as serving:
             self._bound = await serving.start(self._transport.serve, self._answer)
+            await self._nodes.look_up_addresses()
+            self._findable.set()
             await serving.start(self._serve_local, self._settings.home.socket, self._api.handle)
             async with trio.open_nursery() as working:
                 working.start_soon(self._loops.run)
@@ -239,17 +266,19 @@ class Agent:
                 left = await self._wind_down()
                 working.cancel_scope.cancel()
             serving.cancel_scope.cancel()
-        await self._transport.aclose()
-        return self._exit if self._exit is not None else self._farewell(left)
+        return left
 
-    async def stop_on_signals(self) -> None:
-        """Stop the node at the first SIGINT or SIGTERM, and the process at once at the second."""
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                if self._stopping.is_set():
-                    os._exit(Exit.ERROR)  # workers end when their pipes close
+    async def stop_on(self, signals: AsyncIterable[int]) -> None:
+        """Stop the node at the first of these signals, and the process at the second.
+
+        SIGHUP is never the second: a terminal that closes may send several.
+        """
+        async for number in signals:
+            if not self._stopping.is_set():
                 self._runtime.log.info("stopping; a second signal stops at once")
                 self.stop()
+            elif number != signal.SIGHUP:
+                os._exit(Exit.ERROR)  # workers end when their pipes close
 
     def stop(self) -> None:
         """Begin to take the node down."""
@@ -261,23 +290,35 @@ class Agent:
         self.stop()
 
     async def _answer(self, request: Incoming) -> Reply:
+        await self._findable.wait()
         handler = self._handlers.get(request.path)
         if handler is None:
             return Reply(404, f"there is no {request.path[:100]}".encode())
-        if request.peer is not None and request.path not in self._greetings:
-            await self._nodes.heard(request.peer)
-        return await handler(request)
+        try:
+            if request.peer is not None and request.path not in self._greetings:
+                await self._nodes.heard(request.peer)
+            return await handler(request)
+        except StoreFault:  # it is told
+            return Reply(507, b"this node's store does not work at present")
 
-    async def _wind_down(self) -> Sequence[RecordId]:
-        """Stop playing, make safe what is not, and take leave; return what exists only here."""
-        await self._jobs.stop()
+    async def _wind_down(self) -> _OnlyHere | None:
+        """Stop playing, make safe what is not, and take leave; return what exists only here.
+
+        None if that cannot be told.
+        """
+        left: _OnlyHere | None = None
+        with self._whatever_happens("storing the last games"):
+            await self._jobs.stop()
         with self._whatever_happens("noting what was spent on each config"):
             await self._scheduler.save()
         with self._whatever_happens("vouching for the last games"):
             await self._state.vouch()
         with self._whatever_happens("pushing what is not safe"), trio.move_on_after(flush_s_max):
             await self._sync.flush()
-        left = await self._sync.only_here()
+        with self._whatever_happens("finding what exists only here"):
+            first = await self._sync.only_here()
+            games = max(len(first), (await self._sync.count()).only_here)
+            left = _OnlyHere(games, first[:_named_max])
         with self._whatever_happens("taking leave"), trio.move_on_after(leave_s_max):
             await self._nodes.leave()
         return left
@@ -287,16 +328,24 @@ class Agent:
         """Let one step of winding down fail without taking the next ones with it."""
         try:
             yield
-        except (OSError, sqlite3.Error, StoreError, ValueError) as error:
-            self._runtime.log.error("%s failed: %s", what, error)
+        except* (OSError, sqlite3.Error, StoreFault, ValueError) as group:
+            reasons = dict.fromkeys(map(str, leaves(group)))
+            self._runtime.log.error("%s failed: %s", what, "; ".join(reasons))
 
-    def _farewell(self, left: Sequence[RecordId]) -> Exit:
-        if not left:
+    def _farewell(self, left: _OnlyHere | None) -> Exit:
+        if left is None:  # why, is logged
+            return Exit.DEGRADED
+        if not left.first:
             return Exit.HEALTHY
-        names = ", ".join(id_.hex()[:12] for id_ in left[:_named_max])
-        more = " and more" if len(left) > _named_max else ""
-        self._runtime.log.warning("these games exist only on this box: %s%s", names, more)
+        self._runtime.log.warning("%s", left)
         return Exit.DEGRADED
+
+
+def stopping_signals() -> Collection[signal.Signals]:
+    """Return which signals ask a node to stop: SIGHUP, too, unless it is ignored, as by `nohup`."""
+    asking = {signal.SIGINT, signal.SIGTERM}
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return asking if ignored else asking | {signal.SIGHUP}
 
 
 def _remembered(store: NodeStore) -> tuple[int, list[bytes]]:

@@ -11,6 +11,7 @@ from ringrift.addresses import addresses_max
 from ringrift.agent import AgentSettings, protocol_versions
 from ringrift.choices import BadSetting, Choices
 from ringrift.home import Home
+from ringrift.printable import quoted
 from ringrift.settings import default_port
 from transports.base import Address
 
@@ -43,7 +44,7 @@ def _worker(choices: Choices) -> str | None:
         program = shlex.split(command)[0]
         if shutil.which(program) is None:
             place = choices["worker"].place
-            raise BadSetting(f"{place}: there is no program {program!r} that can be run here")
+            raise BadSetting(f"{place}: there is no program {quoted(program)} that can be run here")
     return command
 
 
@@ -84,7 +85,7 @@ def _addresses(choices: Choices, name: str, port: int) -> tuple[Address, ...]:
     place = choices[name].place
     for text in choices.texts(name):
         if _address(text, default_port, place).port == 0:
-            raise BadSetting(f"{place}: {text!r}: nobody can be reached at port 0")
+            raise BadSetting(f"{place}: {quoted(text)}: nobody can be reached at port 0")
     return tuple(_address(text, port, place) for text in choices.texts(name))
 
 

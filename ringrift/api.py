@@ -8,9 +8,10 @@ from managers.job_manager import JobManager
 from managers.sync_planner import SyncPlanner
 from mixins.runtime import Runtime
 from p2p.envelope import RecordId, segment_of
+from p2p.store import StoreFault
 from ringrift.lookup import find
-from ringrift.report import Reporter
-from ringrift.rules import Config, configs
+from ringrift.report import Reporter, games_by_config
+from ringrift.rules import Config
 from ringrift.syncing import Syncing
 from transports.base import Incoming, Reply
 
@@ -49,6 +50,8 @@ class LocalApi:
             return await route(request)
         except _BadRequest as error:
             return _refusal(http.HTTPStatus.BAD_REQUEST, str(error))
+        except StoreFault as error:
+            return _refusal(http.HTTPStatus.INSUFFICIENT_STORAGE, str(error))
 
     async def _status(self, _request: Incoming) -> Reply:
         return _json(await self._reporter.report())
@@ -58,9 +61,8 @@ class LocalApi:
 
     async def _games(self, request: Incoming) -> Reply:
         wanted = _config(request)
-        counts = await self._store.read(lambda store: store.count_by_config("game"))
-        names = dict.fromkeys([*(config.name for config in configs), *sorted(counts)])
-        return _json({name: counts.get(name, 0) for name in names if wanted in (None, name)})
+        counts = await self._store.read(games_by_config)
+        return _json({name: counts[name] for name in counts if wanted in (None, name)})
 
     async def _ids(self, request: Incoming) -> Reply:
         wanted = _config(request)

@@ -6,21 +6,25 @@ the day when the option is left out.
 
 import collections
 import dataclasses
-import difflib
 import enum
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ringrift.nearest import nearest
 from ringrift.printable import printable
 from ringrift.settings import Setting, Value, other_variables, settings, variable_prefix
 
 file_bytes_max = 64 * 1024
 
-_likeness_min = 0.5
 _type_names: Mapping[type, str] = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a string",
 }  # fmt: skip
+
+_not_in_the_file = {
+    "token": "a token is a secret: put it in a file, and name that file with the key token-file",
+    "home": "the home is where this file is, so it is chosen elsewhere: by --home or RINGRIFT_HOME",
+}
 
 
 class BadSetting(ValueError):
@@ -102,10 +106,10 @@ def resolve(options: Mapping[str, object], environment: Mapping[str, str], file:
 
 def unknown_variables(environment: Iterable[str]) -> Iterator[str]:
     """Yield a sentence for every variable that looks like ours and means nothing."""
-    known = {each.variable for each in settings} | other_variables
+    known = sorted({each.variable for each in settings} | other_variables)
     for name in sorted(environment):
         if name.startswith(variable_prefix) and name not in known:
-            yield f"the variable {name} means nothing here{_nearest(name, known)}"
+            yield f"the variable {name} means nothing here{nearest(name, known, variable_prefix)}"
 
 
 def _of_options(options: Mapping[str, object]) -> Iterator[tuple[str, Choice]]:
@@ -135,13 +139,10 @@ def _of_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Choic
 def _of_file(path: Path) -> Iterator[tuple[str, Choice]]:
     known = {each.name: each for each in settings}
     for key, given in _read(path).items():
-        if key == "token":
-            raise BadSetting(
-                f"{path}: a token is a secret: put it in a file, and name that file "
-                "with the key token-file"
-            )
+        if key in _not_in_the_file:
+            raise BadSetting(f"{path}: {_not_in_the_file[key]}")
         if key not in known:
-            raise BadSetting(f"{path}: there is no setting {key}{_nearest(key, known)}")
+            raise BadSetting(f"{path}: there is no setting {key}{nearest(key, sorted(known))}")
         place = f"{path}: {key}"
         value = _of_toml(known[key], given, place)
         yield key, Choice(value, Source.FILE, str(path), place)
@@ -192,15 +193,12 @@ def _as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _parsed(setting: Setting, texts: Iterable[str], place: str) -> Value:
-    try:
-        values = [setting.parse(text) for text in texts]
-    except ValueError as error:
-        raise BadSetting(f"{place}: {error}") from None
+def _parsed(setting: Setting, texts: Sequence[str], place: str) -> Value:
+    values = []
+    for number, text in enumerate(texts, 1):
+        try:
+            values.append(setting.parse(text))
+        except ValueError as error:
+            which = f"value {number} of {len(texts)}: " if len(texts) > 1 else ""
+            raise BadSetting(f"{place}: {which}{error}") from None
     return tuple(map(str, values)) if setting.repeated else values[0]
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    for near in difflib.get_close_matches(name, known, 1, _likeness_min):
-        return f"; did you mean {near}?"
-    return f"; there are {', '.join(sorted(known))}"

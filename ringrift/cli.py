@@ -5,27 +5,32 @@ module, and all it needs, is loaded when the verb runs.
 """
 
 import argparse
-import contextlib
 import importlib
-import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from ringrift import __version__
+from ringrift.arguments import Parser, integer
 from ringrift.exits import Exit
+from ringrift.printable import printable, quoted, shortened
 from ringrift.settings import settings
+from ringrift.streams import do_without_stdout, give_up_stdout, speak_to_nobody
 
 shells = ("bash", "zsh", "fish")
 
+expires_examples = "12h, 30d, 8w or 1y"
+
 _interval_s = 2.0
 _interval_s_min = 0.5
+_example = "example:"
 
 _overview = """\
 usage: ringrift-agent [VERB] [OPTIONS]
 
-Boxes that play, keep and share RingRift games by themselves. Run it on each box.
+Boxes that play, keep and share RingRift games by themselves. Run it on each.
 
   run        start the agent on this box (the verb may be left out)
   status     how this node and its mesh are doing
@@ -41,26 +46,39 @@ Boxes that play, keep and share RingRift games by themselves. Run it on each box
   completion the script for Tab in bash, zsh or fish
   version    the version of this program
 
-`ringrift-agent VERB --help` tells more, with an example. Every verb takes --home DIR.
+`ringrift-agent VERB --help` tells more, with an example.
+Every verb takes --home DIR.
 
-Exit status: 0 healthy, 1 error, 2 usage, 3 agent not running, 4 degraded (status, members), a
-failure (doctor) or games that exist only on this box (run), 5 not admitted.
+Exit status: 0 healthy, 1 error, 2 usage, 3 agent not running, 4 degraded
+(status, members), a failure (doctor) or games that exist only on this box
+(run), 5 not admitted.
 
-  $ ringrift-agent                                       # the first box: makes a mesh
-  $ ringrift-agent --join first-box --token-file token   # each further box
+  $ ringrift-agent                                      # the first box
+  $ ringrift-agent --join first-box --token-file token  # each further box
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(Exit.USAGE, f"{self.prog}: {message}\n")
+        self.exit(Exit.USAGE, f"{self.prog}: {shortened(printable(message))}\n")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.dest == "action" and action.choices and value not in action.choices:
             expected = " or ".join(map(str, action.choices))
-            raise argparse.ArgumentError(None, f"there is no action {value!r}; expected {expected}")
+            raise argparse.ArgumentError(
+                None, f"there is no action {quoted(str(value))}; expected {expected}"
+            )
         super()._check_value(action, value)
+
+
+class _Wrapped(argparse.RawDescriptionHelpFormatter):
+    """Wraps each line of a description to the terminal, and leaves the example as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if text.startswith(_example):
+            return super()._fill_text(text, width, indent)
+        return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
 
 
 def _verb(name: str, summary: str, example: str) -> _Parser:
@@ -71,8 +89,8 @@ def _words(name: str, summary: str, example: str) -> dict[str, Any]:
     return {
         "prog": f"ringrift-agent {name}",
         "description": summary,
-        "epilog": f"example:\n  $ {example}",
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "epilog": f"{_example}\n  $ {example}",
+        "formatter_class": _Wrapped,
         "allow_abbrev": False,
     }
 
@@ -127,7 +145,7 @@ def _run() -> _Parser:
     parser = _verb(
         "run",
         "Start the agent. Without --join, and without a mesh in the home, it makes a new mesh.\n"
-        "An option wins over the variable of that name, such as RINGRIFT_WORKERS for --workers,\n"
+        "An option wins over the variable of that name, such as RINGRIFT_WORKERS for --workers, "
         "and that over settings.toml in the home; see docs/settings.md.",
         "ringrift-agent --join first-box --token-file token",
     )
@@ -138,8 +156,8 @@ def _config() -> _Parser:
     parser = _with_json(
         _verb(
             "config",
-            "Show the settings with which `run` would start: from the options, given here as to\n"
-            "`run`, from the environment, and from settings.toml in the home. What holds in place\n"
+            "Show the settings with which `run` would start: from the options, given here as to "
+            "`run`, from the environment, and from settings.toml in the home. What holds in place "
             "of a setting that nobody has decided is shown in brackets.",
             "ringrift-agent config show --origin",
         )
@@ -178,9 +196,8 @@ def _doctor() -> _Parser:
 
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text) or float(text) < _interval_s_min:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number from {_interval_s_min} to 99999"
-        )
+        expected = f"expected a number from {_interval_s_min} to 99999"
+        raise argparse.ArgumentTypeError(f"{quoted(text)}; {expected}")
     return float(text)
 
 
@@ -227,13 +244,16 @@ def _show_game(add: Callable[..., _Parser]) -> None:
     parser = _with_game(
         add,
         "show",
-        "Show a game on its board. On a terminal the arrow keys step through it, beginning with\n"
+        "Show a game on its board. On a terminal the arrow keys step through it, beginning with "
         "its last position; elsewhere one position is printed as text.\n"
         "Ends with status 1 if the game does not replay; it is shown as far as it does.",
         "ringrift-agent games show 3f9a --move 12",
     )
     parser.add_argument(
-        "--move", metavar="N", type=_move_number, help="the position after N moves (default: all)"
+        "--move",
+        metavar="N",
+        type=integer(0, 99999),
+        help="the position after N moves (default: all)",
     )
 
 
@@ -259,14 +279,8 @@ def _with_game(add: Callable[..., _Parser], name: str, summary: str, example: st
 
 def _game_id(text: str) -> str:
     if not re.fullmatch(r"[0-9A-Fa-f]{1,64}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not 1 to 64 digits of 0-9 and a-f")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not 1 to 64 digits of 0-9 and a-f")
     return text.lower()
-
-
-def _move_number(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 99999")
-    return int(text)
 
 
 def _sync() -> _Parser:
@@ -306,7 +320,7 @@ def _token() -> _Parser:
     )
     parser.add_argument(
         "--expires", metavar="TIME", default="1y",
-        help="when the token and all it admitted lose trust: 12h, 30d, 1y (default: 1y)",
+        help=f"when the token and all it admitted lose trust: {expires_examples} (default: 1y)",
     )  # fmt: skip
     parser.add_argument(
         "--single-box", action="store_true", help="a token for one box, which can admit no other"
@@ -347,8 +361,9 @@ def _completion() -> _Parser:
     parser = _verb(
         "completion",
         "Print the script by which a shell completes this command line.",
-        """eval "$(ringrift-agent completion bash)"     # in ~/.bashrc; with zsh in ~/.zshrc
-  $ ringrift-agent completion fish > ~/.config/fish/completions/ringrift-agent.fish""",
+        """eval "$(ringrift-agent completion bash)"      # in ~/.bashrc
+  $ eval "$(ringrift-agent completion zsh)"       # in ~/.zshrc
+  $ ringrift-agent completion fish | source       # in config.fish""",
     )
     parser.add_argument("shell", metavar="|".join(shells), choices=shells, help="which shell")
     parser.add_argument(
@@ -393,9 +408,8 @@ def parse(arguments: Sequence[str]) -> tuple[str, argparse.Namespace]:
         sys.stdout.write(f"ringrift-agent {__version__}\n")
         sys.exit(Exit.HEALTHY)
     if verb not in _verbs:
-        sys.stderr.write(
-            f"ringrift-agent: there is no verb {verb!r}; the verbs are {', '.join(_verbs)}\n"
-        )
+        meant = load("ringrift.nearest:nearest")(verb, _verbs)
+        sys.stderr.write(f"ringrift-agent: there is no verb {quoted(verb)}{meant}\n")
         sys.exit(Exit.USAGE)
     return verb, _verbs[verb][0]().parse_args(rest)
 
@@ -427,22 +441,16 @@ def load(place: str) -> Callable[..., Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status."""
-    if sys.stdout is None:  # it was closed; the agent needs none, and for data it is an error
-        sys.stdout = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - to the program's end
+    speak_to_nobody()
+    do_without_stdout()  # the agent needs none, and for data it is an error
     try:
         try:
             verb, options = parse(sys.argv[1:] if arguments is None else arguments)
             return int(load(_verbs[verb][1])(options))
         finally:
-            if sys.stdout.writable():
-                sys.stdout.flush()
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 128 + 2  # as a shell says that SIGINT ended a program
-    except BrokenPipeError:
-        pass  # whoever read our output has gone, and wants no more of it
     except OSError as error:
-        about = error.filename or "cannot write the output"
-        sys.stderr.write(f"ringrift-agent: {about}: {error.strerror or error}\n")
-    with contextlib.suppress(OSError):
-        sys.stdout.close()  # or Python would try once more at exit, and complain
+        give_up_stdout(error, f"ringrift-agent: {error.filename or 'cannot write the output'}")
     return Exit.ERROR

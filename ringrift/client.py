@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_timeout_s = 30.0
+answer_s_max = 5.0
+"""How long the agent may take to begin its answer; what takes longer is told piece by piece."""
+
+_silence_s_max = 30.0
+"""How long it may be silent within its answer."""
+
 _chunk_bytes = 65536
 
 
@@ -17,7 +22,15 @@ class NotRunning(RuntimeError):
 
 
 class AgentError(RuntimeError):
-    """There is no answer to be had of an agent that seems to run; the message says why."""
+    """There is no answer to be had of an agent that seems to run; the message says why.
+
+    `remedy` is what to do about it, and ends the message, or empty where that is not known.
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{reason}; {remedy}" if remedy else reason)
+        self.reason = reason
+        self.remedy = remedy
 
 
 class BadRequest(AgentError):
@@ -25,21 +38,29 @@ class BadRequest(AgentError):
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__("localhost")
         self.path = path
-        self.timeout_s = timeout_s
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def be_patient(self, timeout_s: float) -> None:
+        """Wait so long for the agent, from now on, whatever is waited for."""
+        self._socket.settimeout(timeout_s)
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout_s)
+        self.sock = self._socket
         self.sock.connect(str(self.path))
+
+    def close(self) -> None:
+        super().close()
+        self._socket.close()
 
 
 def ask(path: Path, method: str, target: str, timeout_s: float | None = None) -> Any:
     """Ask the agent behind the socket at `path` and return its answer.
 
-    Raises `NotRunning`, or `AgentError`, also when it is silent for `timeout_s`.
+    Raises `NotRunning`, or `AgentError`, also when it is silent for `timeout_s`: by default for
+    `answer_s_max` before its answer, and for longer within it.
     """
     answer = b"".join(stream(path, method, target, timeout_s))
     try:
@@ -50,9 +71,8 @@ def ask(path: Path, method: str, target: str, timeout_s: float | None = None) ->
 
 def stream(path: Path, method: str, target: str, timeout_s: float | None = None) -> Iterator[bytes]:
     """Ask, and return the answer's body as it comes. Raises as `ask` does."""
-    timeout_s = _timeout_s if timeout_s is None else timeout_s
-    with contextlib.closing(_UnixConnection(path, timeout_s)) as connection:
-        with _in_words(connection):
+    with contextlib.closing(_UnixConnection(path)) as connection:
+        with _in_words(connection, timeout_s or answer_s_max):
             try:
                 connection.request(method, target)
                 response = connection.getresponse()
@@ -61,12 +81,14 @@ def stream(path: Path, method: str, target: str, timeout_s: float | None = None)
             if response.status != http.client.OK:
                 kind = BadRequest if response.status == http.client.BAD_REQUEST else AgentError
                 raise kind(response.read(_chunk_bytes).decode(errors="replace").strip())
-        while chunk := _read(response, connection):
+        while chunk := _read(response, connection, timeout_s or _silence_s_max):
             yield chunk
 
 
-def _read(response: http.client.HTTPResponse, connection: _UnixConnection) -> bytes:
-    with _in_words(connection):
+def _read(
+    response: http.client.HTTPResponse, connection: _UnixConnection, timeout_s: float
+) -> bytes:
+    with _in_words(connection, timeout_s):
         chunk = response.read(_chunk_bytes)
         if not chunk and response.length:
             # For a body of stated length, http.client takes an early end for the end.
@@ -75,15 +97,20 @@ def _read(response: http.client.HTTPResponse, connection: _UnixConnection) -> by
 
 
 @contextlib.contextmanager
-def _in_words(connection: _UnixConnection) -> Iterator[None]:
+def _in_words(connection: _UnixConnection, timeout_s: float) -> Iterator[None]:
     """Turn what the system says of a failed exchange into a sentence for the operator."""
     path = connection.path
+    connection.be_patient(timeout_s)
     try:
         yield
     except PermissionError:
-        raise AgentError(f"{path} is closed to this user: ask as the user of the agent") from None
+        raise AgentError(f"{path} is closed to this user", "ask as the agent's user") from None
     except TimeoutError:
-        raise AgentError(f"the agent did not answer within {connection.timeout_s:.0f} s") from None
+        raise AgentError(
+            f"the agent was silent for {timeout_s:.0f} s",
+            "it may have been halted, as by Ctrl-Z (`fg` lets it go on), or have no time: see its "
+            "log, or restart it",
+        ) from None
     except (ConnectionError, http.client.HTTPException) as error:
         raise AgentError("the agent's answer broke off; it may have been stopped") from error
     except OSError as error:

@@ -138,6 +138,11 @@ def _refuse_network_file_system(folder: Path) -> None:
         )
 
 
+def is_read_only(folder: Path) -> bool:
+    """Return whether the file system that holds `folder`, which exists, is mounted read-only."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+
+
 def file_system(folder: Path) -> str | None:
     """Return the type of the file system that holds `folder`, where the kernel tells (Linux)."""
     if not sys.platform.startswith("linux"):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from p2p.identity.certificates import Credentials
+from p2p.identity.certificates import Credentials, Root
 from p2p.identity.keyring import Keyring, KeyringError
 from p2p.identity.tokens import Token, grant_token, new_mesh
 from ringrift.home import Home
@@ -24,7 +24,9 @@ class Joined:
     """This box's place in a mesh."""
 
     credentials: Credentials
-    founded: bool
+    root: Root | None
+    """The root of the home's mesh, where that is kept: with it this box lets others join."""
+    founded: bool = False
     """Whether the mesh was made just now."""
     fresh: bool = False
     """Whether the credentials were made just now, by a token that no member has accepted yet."""
@@ -57,22 +59,23 @@ def enter(
     """Return this box's credentials, made and kept if it has none.
 
     A box whose key was lost makes no other mesh: it takes a token, or the root key, to come back.
-    Raises `CannotJoin`, or an `IdentityError` that says what is wrong with the token or the keys.
+    Raises `CannotJoin`, or an `IdentityError` that says what is wrong with the token or the keys,
+    those included that a start could do without: nothing has been made then.
     """
     keyring = Keyring(home.config)
-    kept = keyring.load_credentials()
+    root, kept = keyring.load_root(), keyring.load_credentials()
     renewed = key_is_lost(keyring)
     if token is not None:
         if kept is None and not seeds:
             raise CannotJoin("a token needs --join HOST the first time: some member to begin with")
         admitted = _admit(keyring, kept, Token.parse(token, now), now)
-        return Joined(admitted, founded=False, fresh=kept is None, renewed=renewed)
+        return Joined(admitted, root, fresh=kept is None, renewed=renewed)
     if kept is not None:
-        return Joined(kept, founded=False)
+        return Joined(kept, root)
     if seeds:
-        admitted = _admit_by_root(keyring, now)
-        return Joined(admitted, founded=False, fresh=True, renewed=renewed)
-    return _found(home, keyring, now)
+        admitted = _admit_by_root(keyring, root, now)
+        return Joined(admitted, root, fresh=True, renewed=renewed)
+    return _found(home, keyring, root, now)
 
 
 def key_is_lost(keyring: Keyring) -> bool:
@@ -99,8 +102,8 @@ def _admit(
     if kept.mesh != token.mesh:
         raise CannotJoin(
             f"the token is for the mesh {token.mesh.hex()}, but this home belongs to the mesh "
-            f"{kept.mesh.hex()}; choose another --home, or leave that mesh for good by removing "
-            f"{keyring.node_path} and {keyring.mesh_path}"
+            f"{kept.mesh.hex()}; choose another --home, or leave that mesh for good by moving "
+            f"{_keys_of(keyring)} elsewhere"
         )
     admitted = token.admit(now, kept.key)
     if admitted.life.not_after <= kept.life.not_after:
@@ -109,21 +112,27 @@ def _admit(
     return admitted
 
 
-def _admit_by_root(keyring: Keyring, now: datetime.datetime) -> Credentials:
+def _keys_of(keyring: Keyring) -> str:
+    """Name the files that make a home belong to its mesh."""
+    root = [keyring.root_key_path] if keyring.root_key_path.exists() else []
+    *most, last = map(str, (*root, keyring.mesh_path, keyring.node_path))
+    return f"{', '.join(most)} and {last}"
+
+
+def _admit_by_root(keyring: Keyring, root: Root | None, now: datetime.datetime) -> Credentials:
     """Admit a further agent on the operator's own machine, where the root key is."""
-    for place in (keyring, Keyring(Home.find(None).config)):
-        root = place.load_root()
-        if root is not None:
-            return _admit(keyring, None, Token.parse(grant_token(root, now), now), now)
+    root = root or Keyring(Home.find(None).config).load_root()
+    if root is not None:
+        return _admit(keyring, None, Token.parse(grant_token(root, now), now), now)
     raise CannotJoin(
         "to join, this box needs a token: make one with `ringrift-agent token` on the box that "
         f"made the mesh, and give it with --token, --token-file or {token_variable}"
     )
 
 
-def _found(home: Home, keyring: Keyring, now: datetime.datetime) -> Joined:
+def _found(home: Home, keyring: Keyring, root: Root | None, now: datetime.datetime) -> Joined:
     """Found a mesh; if that was interrupted half-way the last time, go on from there."""
-    root, lost = keyring.load_root(), key_is_lost(keyring)
+    lost = key_is_lost(keyring)
     if root is None and lost:
         raise KeyringError(
             f"{keyring.node_path} is missing, with the key by which this box belonged to the mesh "
@@ -136,4 +145,4 @@ def _found(home: Home, keyring: Keyring, now: datetime.datetime) -> Joined:
         keyring.save_root(root)
     token = Token.parse(grant_token(root, now), now)
     admitted = _admit(keyring, None, token, now)
-    return Joined(admitted, founded=founded, renewed=lost and not founded)
+    return Joined(admitted, root, founded=founded, renewed=lost and not founded)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from p2p.envelope import RecordId
 from p2p.store import Store, View
+from ringrift.printable import quoted
 
 found_max = 8
 """Of more records than this that an id may mean, these are told, and that there are more."""
@@ -30,7 +31,7 @@ def find(store: Store, id_: str) -> Found:
     Costs a look into the index of each segment. Raises `ValueError` if it is no beginning of an id.
     """
     if not re.fullmatch("[0-9a-f]{1,64}", id_):
-        raise ValueError(f"{id_[:80]!r} is not 1 to {_digits} digits of 0-9 and a-f")
+        raise ValueError(f"{quoted(id_)} is not 1 to {_digits} digits of 0-9 and a-f")
     first, last = (bytes.fromhex(id_.ljust(_digits, digit)) for digit in "0f")
     ids = list(itertools.islice(_known(store.view(), first, last), found_max + 1))
     return Found(store.bodies(ids[:found_max]), len(ids) > found_max)

@@ -6,15 +6,16 @@
 import io
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from p2p.codec import record_bytes_max
 from p2p.envelope import RecordRefused, parse_record
 from p2p.frames import FrameError, Frames
+from ringrift.arguments import Parser
 from ringrift.game_record import ReplayFailed, decode_game, format_version, replay
 from ringrift.printable import printable
 from ringrift.rules import engine_version
-from ringrift.stdout import abandon_stdout
+from ringrift.streams import give_up_stdout, need_stdout, open_stdin, speak_to_nobody
 
 _record_s_max = 120
 """Longer than an agent waits: the process ends itself when nobody is left to end it."""
@@ -49,20 +50,30 @@ def _records(stdin: io.FileIO) -> Iterator[bytes]:
     frames.finish()
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the replayer and return its exit status."""
+    speak_to_nobody()
+    parser = Parser(
+        prog="ringrift.replaying",
+        description="Read game records from stdin, each after its length in 4 bytes, and write a "
+        "line for each to stdout: whether it replays. Exit status: 0, or 1 if stdin or stdout "
+        "fails.",
+        epilog="Example: python -m ringrift.replaying < games.bin",
+        allow_abbrev=False,
+    )
     try:
-        for data in _records(io.FileIO(0, closefd=False)):
+        parser.parse_args(words)
+        need_stdout()
+        for data in _records(open_stdin()):
             signal.alarm(_record_s_max)
             line = verdict(data)
             signal.alarm(0)
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever listened has gone, and nobody is left to say it to.
-        abandon_stdout()
+    except OSError as error:
+        give_up_stdout(error, "ringrift.replaying")
         return _failed
-    except (FrameError, OSError) as error:
+    except FrameError as error:
         print(f"ringrift.replaying: {error}", file=sys.stderr)
         return _failed
     return 0

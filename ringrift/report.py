@@ -11,6 +11,7 @@ from p2p.manifest import Digest
 from p2p.membership import Member
 from p2p.store import NodeStore
 from ringrift import __version__
+from ringrift.rules import configs
 from transports.base import Address
 
 schema = 1
@@ -97,8 +98,16 @@ class Reporter:
             yield from manager.health()
 
 
+def games_by_config(store: NodeStore) -> Mapping[str, int]:
+    """Return how many games are held of each config, in the order of `ringrift.rules.configs`.
+
+    Those of configs that this version does not know come last.
+    """
+    return {config.name: 0 for config in configs} | dict(store.count_by_config("game"))
+
+
 def _held(store: NodeStore) -> tuple[int, Digest, Mapping[str, int], int]:
-    by_config = dict(sorted(store.count_by_config("game").items()))
+    by_config = {config: count for config, count in games_by_config(store).items() if count}
     return (
         sum(by_config.values()),
         store.held_digest("game"),

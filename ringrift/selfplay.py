@@ -19,11 +19,12 @@ from typing import BinaryIO, NoReturn
 from p2p.envelope import RecordRefused, time_ms_max
 from p2p.frames import frame
 from p2p.identity.ids import NodeId, node_id_bytes
-from ringrift.arguments import integer
+from ringrift.arguments import Parser, integer
 from ringrift.game_record import Game, encode_game, seed_bytes_max
 from ringrift.players import UnknownPlayer, make_player, match
+from ringrift.printable import quoted
 from ringrift.rules import Config
-from ringrift.stdout import abandon_stdout
+from ringrift.streams import give_up_stdout, need_stdout, open_stdin, speak_to_nobody
 
 _line_bytes_max = 256
 _failed, _misused = 1, 2
@@ -49,11 +50,11 @@ def parse_seed(text: str) -> bytes:
     """Read a seed: 1 to 64 hexadecimal digits, an odd number being filled up with a leading 0."""
     if not re.fullmatch(f"[0-9a-fA-F]{{1,{2 * seed_bytes_max}}}", text):
         expected = f"1 to {2 * seed_bytes_max} hexadecimal digits"
-        raise UsageError(f"{text!r:.80} is no seed; expected {expected}")
+        raise UsageError(f"{quoted(text)} is no seed; expected {expected}")
     return bytes.fromhex(text.zfill(len(text) + len(text) % 2))
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line; the caller prints it."""
         raise UsageError(message)
@@ -69,7 +70,7 @@ def _config(text: str) -> Config:
 def _producer(text: str) -> NodeId:
     if not re.fullmatch(f"[0-9a-f]{{{2 * node_id_bytes}}}", text):
         expected = f"{2 * node_id_bytes} hexadecimal digits"
-        raise argparse.ArgumentTypeError(f"{text!r:.80} is no node id; expected {expected}")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no node id; expected {expected}")
     return NodeId(bytes.fromhex(text))
 
 
@@ -130,8 +131,7 @@ def _seeds(arguments: argparse.Namespace) -> Iterator[bytes]:
             return
     elif arguments.seeds is None and not arguments.leashed:
         raise UsageError("no seeds; expected --seeds or --leashed")
-    # Unbuffered: a thread that waits in a buffered read would hold up the exit.
-    stdin = io.FileIO(0, closefd=False)
+    stdin = open_stdin()
     lines = _leashed_lines(stdin) if arguments.leashed else _lines(stdin)
     for line in lines:
         yield parse_seed(line.strip().decode("ascii", "replace"))
@@ -141,8 +141,8 @@ def _start_ms(offset_ms: int) -> int:
     """Return the time by this box's clock and the offset. Raises `UsageError`."""
     now_ms = round(time.time() * 1000)
     if not 0 <= now_ms + offset_ms <= time_ms_max:
-        expected = f"{-now_ms} to {time_ms_max - now_ms}, by this box's clock"
-        raise UsageError(f"--time-offset-ms is {offset_ms}; expected a number, {expected}")
+        expected = f"a number from {-now_ms} to {time_ms_max - now_ms}, by this box's clock"
+        raise UsageError(f"--time-offset-ms is {offset_ms}; expected {expected}")
     return now_ms + offset_ms
 
 
@@ -151,7 +151,7 @@ def _play_all(arguments: argparse.Namespace, seeds: Iterable[bytes], stdout: Bin
     if len(players) != arguments.config.players:
         name, count = arguments.config.name, arguments.config.players
         expected = f"{count} names, one for each seat of {name}"
-        raise UsageError(f"--players is {arguments.players!r:.80}; expected {expected}")
+        raise UsageError(f"--players is {quoted(arguments.players)}; expected {expected}")
     for name in players:
         make_player(name)
     for seed in seeds:
@@ -163,16 +163,17 @@ def _play_all(arguments: argparse.Namespace, seeds: Iterable[bytes], stdout: Bin
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the worker and return its exit status."""
+    speak_to_nobody()
     try:
         arguments = _arguments(words)
+        need_stdout()
         if sys.stdout.isatty():
             raise UsageError("records are binary; send stdout to a file or a pipe")
         _play_all(arguments, _seeds(arguments), sys.stdout.buffer)
-    except BrokenPipeError:
-        # Whoever listened has gone, and nobody is left to say it to.
-        abandon_stdout()
+    except OSError as error:
+        give_up_stdout(error, "ringrift.selfplay")
         return _failed
-    except (OSError, RecordRefused, UsageError, UnknownPlayer) as error:
+    except (RecordRefused, UsageError, UnknownPlayer) as error:
         print(f"ringrift.selfplay: {error}", file=sys.stderr)
         return _misused if isinstance(error, UsageError | UnknownPlayer) else _failed
     return 0

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from ringrift.printable import printable
+from ringrift.printable import printable, quoted
 
 default_port = 8770
 name_chars_max = 64
@@ -71,7 +71,7 @@ def _command(text: str) -> str:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no command: {str(error).lower()}") from None
+        raise ValueError(f"{quoted(text)} is no command: {str(error).lower()}") from None
     if not words:
         raise ValueError("it is empty")
     return text
@@ -81,13 +81,13 @@ def _name(text: str) -> str:
     if not 1 <= len(text) <= name_chars_max:
         raise ValueError(f"it is {len(text)} characters long, not 1 to {name_chars_max}")
     if not text.isprintable():
-        raise ValueError(f"{text!r} has a character that cannot be shown")
+        raise ValueError(f"{quoted(text)} has a character that cannot be shown")
     return text
 
 
 def _workers(text: str) -> int:
     if not re.fullmatch("[0-9]{1,4}", text) or int(text) > workers_max:
-        raise ValueError(f"{text!r} is not a number from 0 to {workers_max}")
+        raise ValueError(f"{quoted(text)} is not a number from 0 to {workers_max}")
     return int(text)
 
 
@@ -97,13 +97,15 @@ def _share(text: str) -> float:
     except ValueError:
         share = math.nan
     if not 0 <= share <= 1:
-        raise ValueError(f"{text!r} is not a number from 0 to 1, such as {replay_share_default}")
+        raise ValueError(
+            f"{quoted(text)} is not a number from 0 to 1, such as {replay_share_default}"
+        )
     return share
 
 
 def _switch(text: str) -> bool:
     if text not in ("true", "false"):
-        raise ValueError(f"{text!r} is neither true nor false")
+        raise ValueError(f"{quoted(text)} is neither true nor false")
     return text == "true"
 
 

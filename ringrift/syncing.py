@@ -13,6 +13,7 @@ from mixins.runtime import Runtime
 from p2p.identity.ids import NodeId
 from p2p.membership import Member, MemberState
 from p2p.store import NodeStore
+from ringrift.printable import quoted
 
 progress_interval_s = 1.0
 """Shorter than any client's patience with a silent agent."""
@@ -41,10 +42,10 @@ def member_named(text: str, members: Iterable[Member], me: NodeId) -> Member:
         if len(found) == 1:
             return found[0]
         if found:
-            raise NoSuchMember(f"{text!r} may be any of {_listed(found)}")
+            raise NoSuchMember(f"{quoted(text)} may be any of {_listed(found)}")
         if any(way(member) for member in everyone):
-            raise NoSuchMember(f"{text!r} is this node; {_others(candidates)}")
-    raise NoSuchMember(f"there is no other member {text!r}; {_others(candidates)}")
+            raise NoSuchMember(f"{quoted(text)} is this node; {_others(candidates)}")
+    raise NoSuchMember(f"there is no other member {quoted(text)}; {_others(candidates)}")
 
 
 def _begins(member: Member, text: str) -> bool:

@@ -224,7 +224,7 @@ def test_room_is_measured_where_the_home_will_be(tmp_path: Path) -> None:
     ("kind", "verdict"), [("ext4", ok), ("nfs4", failure), ("fuse.sshfs", failure), (None, unknown)]
 )
 def test_a_network_file_system_is_a_failure(kind: str | None, verdict: Verdict) -> None:
-    assert disk.judge_file_system(Path("/h"), kind).verdict is verdict
+    assert disk.judge_file_system(Path("/h"), kind, read_only=False).verdict is verdict
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells")
@@ -372,8 +372,10 @@ def test_without_an_agent_what_only_it_knows_is_unknown() -> None:
     assert (agent.verdict, agent.finding) == (warning, "nobody there")
     checks = ["version", "listening", "addresses", "clock", "events"]
     assert [(each.check, each.verdict) for each in others] == [(each, unknown) for each in checks]
-    agent, *others = running.without_answer("too slow")
-    assert (agent.verdict, [each.check for each in others]) == (failure, checks)
+    agent, *others = running.without_answer("too slow; it sleeps", "")
+    assert (agent.verdict, agent.finding) == (failure, "too slow; it sleeps")
+    assert "look at its log" in agent.advice
+    assert [each.check for each in others] == checks
 
 
 def test_an_agent_of_another_version_is_to_be_restarted() -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from ringrift import cli, client
-from ringrift.checks import Finding, Verdict
+from ringrift.checks import Finding, Verdict, disk, keys
 from ringrift.commands import doctor
 from ringrift.exits import Exit
 from ringrift.home import Home
@@ -92,6 +94,40 @@ def test_whatever_answers_in_place_of_an_agent_is_a_failure(
     assert ended == Exit.DEGRADED
 
 
+def test_a_remedy_that_comes_with_the_reason_is_the_advice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_: object) -> None:
+        raise client.AgentError("it is silent", "wake it")
+
+    monkeypatch.setattr(client, "ask", ask)
+    told, _ = found(tmp_path, capsys=capsys)
+    assert (told["agent"]["finding"], told["agent"]["advice"]) == ("it is silent", "wake it")
+
+
+def test_a_file_system_that_is_read_only_is_one_failure_and_keys_are_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "records.db").mkdir()  # which SQLite cannot open either
+
+    def access(_: object, mode: int) -> bool:
+        return not mode & os.W_OK
+
+    monkeypatch.setattr(os, "access", access)
+    monkeypatch.setattr(disk, "is_read_only", lambda _: True)
+    monkeypatch.setattr(keys, "is_read_only", lambda _: True)
+    told, ended = found(tmp_path, capsys=capsys)
+    assert ended == Exit.DEGRADED
+    assert {check for check, each in told.items() if each["verdict"] == "failure"} == {
+        "file system"
+    }
+    assert "is on a read-only file system" in told["file system"]["finding"]
+    assert "mount it for writing" in told["file system"]["advice"]
+    assert told["keys"]["finding"] == "this home belongs to no mesh yet"
+    assert told["store"]["verdict"] == "unknown"
+    assert told["store"]["finding"].endswith("see file system")
+
+
 def test_an_agent_is_checked_by_its_own_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,3 +186,30 @@ def test_a_terminal_gets_colours_and_folded_lines(
     assert "\x1b[33mwarning" in text
     assert "\x1b]" not in text
     assert f"{'x' * 44}\n" in text
+
+
+@pytest.mark.parametrize(("publishers", "told"), [(["a"], False), ([], True)])
+def test_the_wiring_of_the_program_is_told_to_an_operator_only_if_it_is_wrong(
+    publishers: list[str],
+    told: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = {
+        "/v1/status": {
+            "node": {"id": "aa", "listen": "127.0.0.1:1", "version": "0.0.1"},
+            "mesh": {"members": [{"id": "aa", "state": "alive", "clock_offset_ms": None,
+                                  "addresses": [], "name": "me"}]},
+            "problems": [],
+        },
+        "/v1/events": {"X": {"publishers": publishers, "subscribers": ["b"]}},
+    }  # fmt: skip
+    monkeypatch.setattr(client, "ask", lambda _path, _method, target: answers[target])
+    cli.main(["doctor", "--home", str(tmp_path)])
+    shown = capsys.readouterr().out
+    assert ("events" in shown) is told
+    verdicts = re.findall("^(ok|warning|failure|unknown) ", shown, re.MULTILINE)
+    assert shown.splitlines()[-1].startswith(f"{verdicts.count('ok')} ok, ")
+    cli.main(["doctor", "--json", "--home", str(tmp_path)])
+    assert json.loads(capsys.readouterr().out)[-1]["check"] == "events"

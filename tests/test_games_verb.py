@@ -1,6 +1,5 @@
 """`games show` and `games export`: how a game is asked for, shown, stepped through and written."""
 
-import argparse
 import json
 import os
 import pty
@@ -15,17 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from mixins.store_access import StoreAccess
 from p2p.envelope import Record, make_record, record_id
+from p2p.store import StoreFault
 from ringrift import cli, client
 from ringrift.api import LocalApi
-from ringrift.commands import completion, games_export
+from ringrift.commands import completion
+from ringrift.commands.games_show import pressed
 from ringrift.exits import Exit
+from ringrift.game_view.keys import Keyboard
 from ringrift.game_view.positions import positions
 from ringrift.lookup import find, found_max
+from ringrift.report import Reporter
 from ringrift.rules import configs
 from tests.game_view.games import damaged, producer, random_record
-from tests.rig import epoch_ms, in_virtual_time, rig
+from tests.rig import epoch_ms, in_virtual_time, pass_s, rig
 from transports.base import Incoming, Reply
 
 nobody: Any = None
@@ -65,6 +70,16 @@ def beginning_alike(bodies: list[bytes], count: int) -> str:
 
 
 games = records("game", 40)
+
+
+def test_a_store_that_does_not_work_is_an_answer_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreFault("the file is damaged: move it away")
+
+    monkeypatch.setattr(StoreAccess, "read", fail)
+    assert said(asked_of_agent(tmp_path, "3f9a")) == (507, "the file is damaged: move it away")
 
 
 @pytest.mark.parametrize("digits", [64, 63, 12, 11, 5])
@@ -167,6 +182,22 @@ def test_games_are_counted_for_every_config_in_their_own_order(tmp_path: Path) -
     assert {name: count for name, count in counts if count} == {"square8_2p": 4, "hex8_3p": 3}
 
 
+def test_the_status_counts_those_that_are_held_in_the_same_order(tmp_path: Path) -> None:
+    unknown = make_record("game", 1, "chess", epoch_ms, producer, 0)
+
+    async def story() -> Any:
+        with rig(tmp_path) as runtime:
+            await runtime.store.ingest([*games[:7], unknown], epoch_ms)
+            reporter = Reporter(
+                runtime, (), mesh="", name="", listening=lambda: (), worries=lambda: ()
+            )
+            return await reporter.report()
+
+    told = in_virtual_time(story)["records"]["games"]
+    counts = [("square8_2p", 4), ("hex8_3p", 3), ("chess", 1)]
+    assert (told["stored"], list(told["by_config"].items())) == (8, counts)
+
+
 @pytest.mark.parametrize(("config", "count"), [("hex8_3p", 3), ("hex8_2p", 0)])
 def test_games_of_one_config_are_counted(config: str, count: int, tmp_path: Path) -> None:
     assert counted_by_agent(tmp_path, {"config": config}, *games[:7]) == [(config, count)]
@@ -263,8 +294,6 @@ def test_an_export_goes_to_stdout_or_a_file(
     assert run(held, "export", "--output", str(file)) == Exit.HEALTHY
     assert file.read_text(encoding="utf-8") == written
     assert capsys.readouterr().out == ""
-    with pytest.raises(OSError, match=str(tmp_path)):  # which `main` turns into a sentence
-        games_export.export(argparse.Namespace(game=held.id.hex()[:9], home=None, output=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -273,8 +302,8 @@ def test_an_export_goes_to_stdout_or_a_file(
         (["show"], "the following arguments are required: ID"),
         (["show", "xyz"], "'xyz' is not 1 to 64 digits of 0-9 and a-f"),
         (["export", "a" * 65], "is not 1 to 64 digits"),
-        (["show", "a", "--move", "-1"], "'-1' is not a number from 0 to 99999"),
-        (["show", "a", "--move", "x"], "'x' is not a number from 0 to 99999"),
+        (["show", "a", "--move", "-1"], "--move: '-1'; expected a number from 0 to 99999"),
+        (["show", "a", "--move", "x"], "--move: 'x'; expected a number from 0 to 99999"),
         (["export", "a", "--output", ""], "it is empty"),
         (["dance", "a"], "games: there is no action 'dance'; expected show or export\n"),
     ],
@@ -323,6 +352,29 @@ def test_actions_and_their_options_are_completed() -> None:
 
 
 # A terminal
+
+
+def test_esc_is_a_key_once_nothing_follows_and_no_other_key_waits() -> None:
+    read, write = os.pipe()
+    keyboard = Keyboard()
+    keys: list[list[bytes] | None] = []
+
+    async def follow() -> None:
+        while keys[-1:] != [None]:
+            keys.append(await pressed(read, keyboard))
+
+    async def story() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow)
+            for typed in (b"x\x1b", b"\x1b[", b"C"):
+                await pass_s(10 if typed != b"C" else 0.01)
+                os.write(write, typed)
+            await pass_s(10)
+            os.close(write)
+
+    in_virtual_time(story)
+    os.close(read)
+    assert keys == [[b"x"], [b"\x1b"], [], [b"\x1b[C"], None]
 
 
 program = """
@@ -391,6 +443,25 @@ def test_on_a_terminal_keys_step_through_the_game(tmp_path: Path) -> None:
     assert status == Exit.HEALTHY
     assert "\x1b[?1049l" in text
     assert text.rindex("\x1b[?25h") > text.rfind("\x1b[?25l")  # the cursor is back
+
+
+def test_on_a_terminal_a_key_tells_what_signs_and_keys_mean_and_the_next_leads_back(
+    tmp_path: Path,
+) -> None:
+    terminal = Terminal(random_record("square8_2p"), tmp_path, "--move", "3")
+    terminal.until("? help")
+    terminal.type(b"?")
+    terminal.until("the latest move left here")
+    terminal.type(b"x")
+    assert "move 3 of" in terminal.until("? help")
+    terminal.type(b"?")
+    terminal.until("the latest move left here")
+    terminal.type(b"\x1b")
+    assert "move 3 of" in terminal.until("? help")
+    terminal.type(b"?")
+    terminal.until("the latest move left here")
+    terminal.type(b"q")
+    assert terminal.ended()[0] == Exit.HEALTHY
 
 
 def test_on_a_terminal_keys_push_a_large_board_aside_and_back_at_once(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import stat
+import types
 from pathlib import Path
 
 import pytest
 
-from ringrift.home import AlreadyRunning, Home, HomeError
+from ringrift.home import AlreadyRunning, Home, HomeError, is_read_only
 
 
 def test_the_socket_is_beside_the_records_whatever_session_asks(
@@ -81,3 +82,12 @@ def test_a_file_is_no_home(tmp_path: Path) -> None:
 def test_the_folder_of_a_user_who_does_not_exist_is_no_home() -> None:
     with pytest.raises(HomeError, match="no such user"):
         Home.find("~nobody-of-this-name/home")
+
+
+@pytest.mark.parametrize(("flag", "read_only"), [(os.ST_RDONLY, True), (os.ST_NOSUID, False)])
+def test_a_file_system_tells_whether_it_can_be_written(
+    flag: int, read_only: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = types.SimpleNamespace(f_flag=flag)
+    monkeypatch.setattr(os, "statvfs", lambda folder: told if folder == tmp_path else None)
+    assert is_read_only(tmp_path) is read_only

@@ -55,8 +55,32 @@ def test_a_token_lets_a_box_into_its_mesh_and_into_no_second_one(tmp_path: Path)
     joined = enter(home(tmp_path / "c"), token=token, seeds=["a seed"], now=now)
     assert joined.credentials.mesh == mesh
     assert not joined.founded
-    with pytest.raises(CannotJoin, match="this home belongs to the mesh"):
+    with pytest.raises(CannotJoin, match=r"this home belongs to the mesh .*moving \S*/mesh.pem"):
         enter(home(tmp_path / "c"), token=other, seeds=["a seed"], now=now)
+    with pytest.raises(CannotJoin, match=r"/root\.pem, \S*/mesh\.pem and \S*/node\.pem elsewhere"):
+        enter(home(tmp_path / "a"), token=other, seeds=["a seed"], now=now)
+
+
+def test_where_the_root_is_kept_it_comes_with_what_was_joined(tmp_path: Path) -> None:
+    founded = enter(home(tmp_path / "a"), token=None, seeds=(), now=now)
+    again = enter(home(tmp_path / "a"), token=None, seeds=(), now=now)
+    for each in (founded, again):
+        assert each.root is not None
+        assert each.root.mesh == founded.credentials.mesh
+    joined, _ = joined_box(tmp_path / "others")
+    assert joined.root is None
+
+
+def test_a_damaged_root_key_stops_a_start_that_could_do_without(tmp_path: Path) -> None:
+    _, token = joined_box(tmp_path)
+    keyring = Keyring(tmp_path / "b")
+    keyring.root_key_path.write_text("rubbish")
+    keyring.root_key_path.chmod(0o600)
+    before = keyring.node_path.read_bytes()
+    for given in (None, token):
+        with pytest.raises(KeyringError, match=r"root\.pem is damaged"):
+            enter(home(tmp_path / "b"), token=given, seeds=["a seed"], now=now)
+    assert keyring.node_path.read_bytes() == before
 
 
 def joined_box(folder: Path) -> tuple[Joined, str]:

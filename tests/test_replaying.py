@@ -1,6 +1,7 @@
 """What replays the games of others: its verdicts, and the process at the end of two pipes."""
 
 import dataclasses
+import os
 import signal
 import subprocess
 import sys
@@ -160,6 +161,56 @@ def test_a_listener_that_has_gone_ends_it_quietly() -> None:
         process.stdin.close()
         assert process.stderr.read() == b""
         assert process.wait(deadline_s) == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here is always full")
+def test_a_full_disk_is_named() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ringrift.replaying"],
+            input=frame(b""), stdout=full, stderr=subprocess.PIPE, timeout=deadline_s, check=False,
+        )  # fmt: skip
+    told = b"ringrift.replaying: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_help_that_cannot_be_written_is_an_error(unbuffered: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ringrift.replaying", "--help"],
+            stdout=full, stderr=subprocess.PIPE, timeout=deadline_s, check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    told = b"ringrift.replaying: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.parametrize(
+    ("closing", "told"), [("1>&-", "stdout is closed"), ("0<&-", "stdin is closed")]
+)
+def test_a_stream_that_it_was_started_without_is_named(closing: str, told: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closing}', "sh", sys.executable, "-m", "ringrift.replaying"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=deadline_s, check=False,
+    )  # fmt: skip
+    expected = f"ringrift.replaying: {told}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "told"),
+    [("--help", 0, "Read game records from stdin"), ("games.bin", 2, "unrecognized arguments")],
+)
+def test_it_takes_no_arguments_and_says_so(
+    word: str, status: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        replaying.main([word])
+    assert ended.value.code == status
+    out, err = capsys.readouterr()
+    assert told in out + err
 
 
 def test_a_record_that_takes_too_long_ends_the_process() -> None:

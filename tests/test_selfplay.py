@@ -203,6 +203,50 @@ def test_a_listener_that_has_gone_ends_it_quietly() -> None:
         assert agent.stderr.read() == b""
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here is always full")
+def test_a_full_disk_is_named() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*worker, *game, "--seeds", "1"],
+            stdout=full, stderr=subprocess.PIPE, timeout=deadline_s, cwd=root, check=False,
+        )  # fmt: skip
+    told = b"ringrift.selfplay: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_help_that_cannot_be_written_is_an_error(unbuffered: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*worker, "--help"], stdout=full, stderr=subprocess.PIPE,
+            timeout=deadline_s, check=False, env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    told = b"ringrift.selfplay: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "closing", "told"),
+    [("1", "1>&-", "stdout is closed"), ("-", "0<&-", "stdin is closed")],
+)
+def test_a_stream_that_it_was_started_without_is_named(seeds: str, closing: str, told: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closing}', "sh", *worker, *game, "--seeds", seeds],
+        capture_output=True, text=True, timeout=deadline_s, cwd=root, check=False,
+    )  # fmt: skip
+    expected = f"ringrift.selfplay: {told}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+
+
+def test_without_a_stderr_records_are_not_mixed_with_talk() -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *worker, *game, "--seeds", "1,x"],
+        capture_output=True, timeout=deadline_s, cwd=root, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"", b"")
+
+
 def test_an_interrupt_ends_it_quietly() -> None:
     with started(*game, "--leashed") as agent:
         agent.say("1")
@@ -250,7 +294,7 @@ def test_records_are_not_written_to_a_terminal() -> None:
         *(
             (
                 [*game, "--seeds", "1", "--time-offset-ms", offset],
-                f"--time-offset-ms: {offset!r}; expected a number, -253402300799999 to 2534023007",
+                f"--time-offset-ms: {offset!r}; expected a number from -253402300799999 to 2534023",
             )
             for offset in ("x", "1.5", "99999999999999999999", "-253402300800000")
         ),
@@ -284,7 +328,7 @@ def test_a_start_that_no_record_can_hold_is_named_before_a_game_is_played(
     monkeypatch.setattr(selfplay, "play", played)
     monkeypatch.setattr(time, "time", lambda: 1000.0)
     assert selfplay.main([*game, "--seeds", "1", f"--time-offset-ms={offset}"]) == 2
-    expected = "expected a number, -1000000 to 253402299799999, by this box's clock"
+    expected = "expected a number from -1000000 to 253402299799999, by this box's clock"
     told = f"ringrift.selfplay: --time-offset-ms is {offset}; {expected}\n"
     assert capsys.readouterr() == ("", told)
 

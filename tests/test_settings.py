@@ -89,7 +89,8 @@ def test_there_is_an_example_for_every_setting() -> None:
 
 @given(assigned=assignments)
 @hypothesis_settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_of_all_sources_the_highest_wins_and_is_named(
     assigned: dict[str, dict[Source, Any]], tmp_path: Path
@@ -171,6 +172,8 @@ def test_one_of_several_may_be_a_string_and_spaces_follow_commas(tmp_path: Path)
         ("token_file = 2", ": there is no setting token_file; did you mean token-file?"),
         ("zzz = 2", ": there is no setting zzz; there are advertise, ephemeral, join"),
         ('token = "secret-1"', ": a token is a secret"),
+        ('home = "/x"', ": the home is where this file is, so it is chosen elsewhere: by"),
+        ('join = ["a", "b", ""]', ": join: value 3 of 3: it is empty"),
         ("name =", " is not TOML: "),
         ("#" * (file_bytes_max + 1), f" is larger than {file_bytes_max} bytes"),
     ],
@@ -197,9 +200,9 @@ def test_a_file_that_is_not_text_or_cannot_be_read_is_told(tmp_path: Path) -> No
     ("variable", "text", "said"),
     [
         ("RINGRIFT_WORKERS", "many", "'many' is not a number from 0 to 1024"),
+        ("RINGRIFT_JOIN", "a,,b", "value 2 of 3: it is empty"),
         ("RINGRIFT_WORKERS", "\u0663", "is not a number from 0 to 1024"),
         ("RINGRIFT_EPHEMERAL", "yes", "'yes' is neither true nor false"),
-        ("RINGRIFT_JOIN", "a,,b", "it is empty"),
     ],
 )
 def test_a_mistake_in_a_variable_is_told_with_its_name(
@@ -275,6 +278,14 @@ def test_a_variable_of_ours_that_means_nothing_is_warned_of() -> None:
     assert list(unknown_variables(["RINGRIFT_WORKRES"])) == [
         "the variable RINGRIFT_WORKRES means nothing here; did you mean RINGRIFT_WORKERS?"
     ]
+
+
+@pytest.mark.parametrize("name", ["RINGRIFT_FOO", "RINGRIFT_", "RINGRIFT_ADDRESS"])
+def test_a_variable_that_is_near_none_of_ours_is_told_which_there_are(name: str) -> None:
+    (said,) = unknown_variables([name])
+    assert said.startswith(
+        f"the variable {name} means nothing here; there are RINGRIFT_ADVERTISE, RINGRIFT_EPHEMERAL"
+    )
 
 
 @pytest.mark.parametrize(

@@ -175,10 +175,10 @@ def test_a_pipe_gets_a_block_for_each_answer(capsys: pytest.CaptureFixture[str])
     lines = capsys.readouterr().out.split("\n")
     assert lines[0] == "no agent answers at /s; last answer: never"
     assert lines[2] == "2026-11-22T10:00:00.000+00:00"
-    assert lines[4].startswith("5 games held here")
+    assert lines[5].startswith("5 games held here")
     second = lines.index("2026-11-22T10:00:00.000+00:00  2.00 games/s stored (4 in 2 s)")
     assert lines[second - 2 : second] == ["healthy", ""]
-    assert lines[second + 2].startswith("9 games held here")
+    assert lines[second + 3].startswith("9 games held here")
     assert lines[-4:] == ["", r"no agent\nanswers; last answer: 1 min 30 s ago", "", ""]
 
 
@@ -214,7 +214,7 @@ def test_a_picture_that_fits_is_whole() -> None:
     assert not any("window" in line for line in whole)
     lower = picture(report(1, 5), height=21)
     assert len(lower) == 21
-    assert lower[-2] == "2 lines more than the window has room for"
+    assert lower[-2] == "1 line more than the window has room for"
 
 
 def test_in_a_low_window_tables_give_way_to_problems() -> None:
@@ -222,9 +222,52 @@ def test_in_a_low_window_tables_give_way_to_problems() -> None:
     drawn = picture(found, height=13)
     assert len(drawn) == 13
     assert drawn[-5] == "problem  the disk is full"
-    assert drawn[-6] == "14 lines more than the window has room for"
+    assert drawn[-6] == "11 lines more than the window has room for"
     narrow = picture(found, height=10, width=20)
     assert all(len(line) <= 20 for line in narrow)
+
+
+@pytest.mark.parametrize("problems", [[], ["the disk is full", "x" * 100]])
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_in_the_lowest_window_the_summary_gives_way_to_the_verdict(
+    width: int, problems: list[str]
+) -> None:
+    found = report(1, 5, problems=problems, paused=True)
+    whole = picture(found, height=60, width=width)
+    verdict = whole[len(whole) - whole[::-1].index("") :]
+    for height in range(1 + len(verdict), 30):
+        drawn = picture(found, height=height, width=width)
+        assert len(drawn) <= height
+        assert drawn[-len(verdict) :] == verdict
+        left_out = sum(map(bool, whole)) - sum(line in whole for line in drawn if line)
+        if left_out and height > 1 + len(verdict):
+            (more,) = (line for line in drawn if "more than the window" in line)
+            assert more.split()[0] == str(left_out)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_in_no_window_do_headings_stand_without_a_row(width: int) -> None:
+    found = report(1, 5)
+    found["records"]["games"]["by_config"] = {"square8_2p": 3, "hex8_2p": 2}
+    found["selfplay"]["by_config"]["hex8_2p"] = {"games": 1, "spent_s": 1.0}
+    found["mesh"]["members"] = [
+        {"id": n * 16, "name": n, "state": "alive", "last_heard_s": 1.0, "version": "0.1.0",
+         "addresses": ["127.0.0.1:8770"]}
+        for n in ("bb", "cc")
+    ]  # fmt: skip
+    tables = "\n".join(picture(found, height=60, width=width)).split("\n\n")[1:-1]
+    rows = [line for table in tables for line in table.splitlines()]
+    assert len(rows) == 3 + 3 + 10
+    for height in range(10, 30):
+        drawn = picture(found, height=height, width=width)
+        assert len(drawn) <= height
+        for at, line in enumerate(drawn):
+            if line.startswith(("MEMBER", "GAMES HELD", "JOB ")):
+                assert drawn[at + 1] in rows
+                assert drawn[at - 1] == ""
+        shown = [line for line in drawn if line in rows]
+        left_out = [line.split()[0] for line in drawn if "than the window has" in line]
+        assert left_out == ([str(len(rows) - len(shown))] if len(shown) < len(rows) else [])
 
 
 def unstyled(text: str) -> str:
@@ -336,7 +379,7 @@ def test_an_interval_that_makes_no_sense_is_refused(
     with pytest.raises(SystemExit) as ended:
         cli.parse(["status", f"--watch={text}"])
     assert ended.value.code == Exit.USAGE
-    assert f"{text!r} is not a number from 0.5 to 99999" in capsys.readouterr().err
+    assert f"{text!r}; expected a number from 0.5 to 99999" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -356,9 +399,9 @@ def test_ctrl_c_does_not_wait_for_an_agent_that_is_silent(
     released = threading.Event()
     answered: list[bool] = []
 
-    def ask(*_: object, timeout_s: float) -> dict[str, Any]:
+    def ask(*_: object) -> dict[str, Any]:
         os.kill(os.getpid(), signal.SIGINT)
-        answered.append(released.wait(timeout_s))
+        answered.append(released.wait(60))
         return {}
 
     monkeypatch.setattr(client, "ask", ask)

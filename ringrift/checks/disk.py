@@ -10,7 +10,7 @@ from pathlib import Path
 from managers.state import dead_letters, schema
 from managers.state.errors import StoreDamaged, StoreError, explained
 from ringrift.checks import Finding, Verdict
-from ringrift.home import file_system, network_file_systems
+from ringrift.home import file_system, is_read_only, network_file_systems
 
 gib = 1024**3
 free_bytes_warning = 5 * gib
@@ -28,8 +28,11 @@ _let_read = "let this user read it as a file, or name the right --home"
 
 def check_space(folder: Path) -> Finding:
     """Check how much room there is for records, also where the home is yet to be made."""
-    present = next(each for each in (folder, *folder.parents) if os.path.exists(each))
-    return judge_space(folder, shutil.disk_usage(present).free)
+    return judge_space(folder, shutil.disk_usage(_present(folder)).free)
+
+
+def _present(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.parents) if os.path.exists(each))
 
 
 def judge_space(folder: Path, free_bytes: int) -> Finding:
@@ -44,12 +47,20 @@ def judge_space(folder: Path, free_bytes: int) -> Finding:
 
 
 def check_file_system(folder: Path) -> Finding:
-    """Check that the store is on a disk of this box."""
-    return judge_file_system(folder, file_system(folder))
+    """Check that the store is on a disk of this box, and can be written there."""
+    present = _present(folder)
+    return judge_file_system(folder, file_system(folder), read_only=is_read_only(present))
 
 
-def judge_file_system(folder: Path, kind: str | None) -> Finding:
+def judge_file_system(folder: Path, kind: str | None, *, read_only: bool) -> Finding:
     """Judge the type of the file system; None if the kernel does not tell."""
+    if read_only:
+        finding = f"{folder} is on a read-only file system, but an agent has to write there"
+        advice = (
+            "mount it for writing, or choose another --home; where it was so before, the kernel's "
+            "log (`dmesg`) tells of the fault that made it read-only"
+        )
+        return Finding("file system", Verdict.FAILURE, finding, advice)
     if kind is None:
         finding = "this system does not tell which file system holds the home"
         return Finding("file system", Verdict.UNKNOWN, finding, "keep the home on a local disk")
@@ -95,8 +106,12 @@ def check_store(path: Path, *, deep: bool) -> tuple[Finding, Finding]:
     except StoreDamaged as error:
         sound = _damaged(path, str(error.__cause__))
     except (StoreError, sqlite3.Error) as error:
-        finding = f"cannot read {path}: {error}"
-        sound = Finding("store", Verdict.FAILURE, finding, _let_read)
+        if is_read_only(path.parent):
+            finding = f"{path} cannot be read where nothing can be written: see file system"
+            sound = Finding("store", Verdict.UNKNOWN, finding)
+        else:
+            finding = f"cannot read {path}: {error.__cause__ or error}"
+            sound = Finding("store", Verdict.FAILURE, finding, _let_read)
     return sound, letters
 
 

@@ -11,7 +11,7 @@ from p2p.identity import IdentityError
 from p2p.identity.certificates import Credentials, Life, life
 from p2p.identity.keyring import Keyring
 from ringrift.checks import Finding, Verdict
-from ringrift.home import Home
+from ringrift.home import Home, is_read_only
 from ringrift.joining import key_is_lost
 from ringrift.printable import counted
 
@@ -46,7 +46,9 @@ def check_folders(home: Home) -> Finding:
             return Finding("home", Verdict.FAILURE, f"{folder} belongs to another user", advice)
         if stat.S_IMODE(found.st_mode) & 0o077:
             return Finding("home", Verdict.FAILURE, _open_to_others(folder, found), _close(folder))
-        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        # That nobody can write to a file system is told of that; its keys can be read.
+        needed = os.R_OK | os.X_OK | (0 if is_read_only(folder) else os.W_OK)
+        if not os.access(folder, needed):
             finding = f"{folder} is closed to this user (mode {stat.S_IMODE(found.st_mode):04o})"
             return Finding("home", Verdict.FAILURE, finding, _close(folder))
     places = " and ".join(map(str, dict.fromkeys((home.config, home.data))))

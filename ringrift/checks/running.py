@@ -30,9 +30,9 @@ def without_agent(reason: str) -> Iterator[Finding]:
     yield from _unknown()
 
 
-def without_answer(reason: str) -> Iterator[Finding]:
-    """Say that an agent runs and does not answer as it should."""
-    advice = "look at its log; if it is of another version than this command, restart it"
+def without_answer(reason: str, remedy: str) -> Iterator[Finding]:
+    """Say that an agent runs and does not answer as it should; the remedy may be empty."""
+    advice = remedy or "look at its log; if it is of another version than this command, restart it"
     yield Finding("agent", Verdict.FAILURE, reason, advice)
     yield from _unknown()
 
@@ -132,7 +132,7 @@ def check_events(wiring: Mapping[str, Mapping[str, Any]]) -> Finding:
     deaf = [kind for kind, ends in wiring.items() if ends["subscribers"] and not ends["publishers"]]
     unheard = [kind for kind, ends in wiring.items() if not ends["subscribers"]]
     if deaf:
-        finding = f"nobody publishes {', '.join(deaf)}, for which managers wait"
+        finding = f"parts of the agent wait for {', '.join(deaf)}, which no other part tells"
         return Finding("events", Verdict.FAILURE, finding, "this is a fault of ours: report it")
     silent = [kind for kind, ends in wiring.items() if not ends["publishers"]]
     finding = counted(len(wiring), "kind")

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 from ringrift import client
 from ringrift.exits import Exit
 from ringrift.home import Home, HomeError
-from ringrift.printable import printable
+from ringrift.printable import printable, shortened
 
 ResultT = TypeVar("ResultT")
 
 
 def say(text: str) -> None:
     """Tell the user something that is no data."""
-    sys.stderr.write(f"ringrift-agent: {printable(text)}\n")
+    sys.stderr.write(f"ringrift-agent: {shortened(printable(text))}\n")
 
 
 def print_json(value: object) -> None:

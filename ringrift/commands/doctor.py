@@ -21,6 +21,9 @@ from ringrift.home import Home
 
 _see_home = "see home"
 
+_of_the_program = {"events"}
+"""Checks of the program and not of the box: an operator hears of a failure alone; JSON has all."""
+
 _styles = {
     Verdict.OK: "green",
     Verdict.WARNING: "yellow",
@@ -35,7 +38,8 @@ def doctor(options: argparse.Namespace) -> int:
     if options.json:
         print_json([_data(each) for each in found])
     else:
-        draw(Group(_drawn(found), "", plain(_summary(found))))
+        told = [each for each in found if _concerns_operator(each)]
+        draw(Group(_drawn(told), "", plain(_summary(told))))
     failed = any(each.verdict is Verdict.FAILURE for each in found)
     return Exit.DEGRADED if failed else Exit.HEALTHY
 
@@ -88,7 +92,7 @@ def _check_agent(home: Home) -> Iterator[Finding]:
         yield from running.without_agent(str(error))
         return
     except client.AgentError as error:
-        yield from running.without_answer(str(error))
+        yield from running.without_answer(error.reason, error.remedy)
         return
     yield running.check_agent(status)
     yield running.check_version(status["node"]["version"], __version__)
@@ -96,6 +100,10 @@ def _check_agent(home: Home) -> Iterator[Finding]:
     yield running.check_addresses(status, running.dial)
     yield running.check_clock(status)
     yield running.check_events(wiring)
+
+
+def _concerns_operator(found: Finding) -> bool:
+    return found.check not in _of_the_program or found.verdict is Verdict.FAILURE
 
 
 def _data(found: Finding) -> dict[str, str]:

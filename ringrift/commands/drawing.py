@@ -7,9 +7,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ringrift.printable import printable
+from ringrift.printable import counted, printable
 
 _units = (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1))
+_sizes = (("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30))
+_bytes_counted_max = 9_999
 
 width_piped = 10_000
 """For a program that reads the lines, nothing is folded or cut."""
@@ -58,3 +60,12 @@ def duration(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {unit} {whole % size // smaller_size} {smaller}"
     return f"{whole} s"
+
+
+def size(count_bytes: int) -> str:
+    """Say a number of bytes, in a larger unit where it is long."""
+    if count_bytes <= _bytes_counted_max:
+        return counted(count_bytes, "byte")
+    fitting = ((name, unit) for name, unit in _sizes if round(count_bytes / unit, 1) < 1024)
+    name, unit = next(fitting, _sizes[-1])
+    return f"{count_bytes / unit:,.1f} {name}"

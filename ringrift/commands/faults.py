@@ -1,9 +1,9 @@
 """Tells what an operator can mend on this box from faults of ours, which deserve a traceback."""
 
 import sqlite3
-from collections.abc import Iterator
 
 from managers.state.errors import StoreError
+from mixins.faults import leaves
 from p2p.identity import IdentityError
 from ringrift.home import HomeError
 
@@ -24,20 +24,12 @@ _sqlite_codes = {
 
 def sentence(error: Exception) -> str | None:
     """Say what is wrong on this box; None if the error, or one in the group, is a fault of ours."""
-    sentences = [_sentence(each) for each in _members(error)]
+    sentences = [_sentence(each) for each in leaves(error)]
     said = [each for each in sentences if each is not None]
     return "; ".join(dict.fromkeys(said)) if len(said) == len(sentences) else None
 
 
-def _members(error: Exception) -> Iterator[Exception]:
-    if isinstance(error, ExceptionGroup):
-        for each in error.exceptions:
-            yield from _members(each)
-    else:
-        yield error
-
-
-def _sentence(error: Exception) -> str | None:
+def _sentence(error: BaseException) -> str | None:
     if isinstance(error, sqlite3.Error):
         # An error of the module itself carries no code of the library.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF

@@ -3,10 +3,10 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from ringrift.commands.common import say
 from ringrift.commands.games_fetch import fetch
+from ringrift.commands.output_file import write_file
 from ringrift.exits import Exit
 from ringrift.game_view.export import export as to_json
 
@@ -18,7 +18,11 @@ def export(options: argparse.Namespace) -> int:
     if options.output is None:
         sys.stdout.write(text)
     else:
-        Path(options.output).write_text(text, encoding="utf-8")
+        try:
+            write_file(options.output, text)
+        except OSError as error:
+            say(f"cannot write {options.output}: {error.strerror}")
+            return Exit.ERROR
     if found.fault:
         say(f"this record does not replay: {found.fault}")
     return Exit.ERROR if found.fault else Exit.HEALTHY

@@ -1,6 +1,7 @@
 """`games show`: a game on its board, stepped through with keys or printed."""
 
 import argparse
+import math
 import os
 import sys
 
@@ -13,9 +14,12 @@ from ringrift.commands.games_fetch import fetch
 from ringrift.commands.screen import Screen, typed
 from ringrift.exits import Exit
 from ringrift.game_view.drawing import Signs, signs_for
-from ringrift.game_view.keys import Keyboard, Reach, View, press
-from ringrift.game_view.page import Window, fitting_page, page, reach
+from ringrift.game_view.keys import Keyboard, View, press
+from ringrift.game_view.page import Window, fitting_page, page, room
 from ringrift.game_view.positions import Positions
+
+_pause_s = 0.1
+"""What follows later than that is no more of the same key: a terminal sends all of one at once."""
 
 
 def show(options: argparse.Namespace) -> int:
@@ -64,10 +68,11 @@ class Stepping:
             nursery.cancel_scope.cancel()
 
     async def _follow_keys(self, showing: trio.CancelScope) -> None:
-        keys = Keyboard()
-        while data := await typed(self._keyboard):
-            for key in keys.feed(data):
-                view = press(self._found, self._view, key, self._reach())
+        keyboard = Keyboard()
+        while (keys := await pressed(self._keyboard, keyboard)) is not None:
+            for key in keys:
+                shown = room(self._found, self._view, self._window())
+                view = press(self._found, self._view, key, shown.corner, shown.last)
                 if view is None:
                     showing.cancel()
                     return
@@ -76,11 +81,15 @@ class Stepping:
         showing.cancel()
 
     def _picture(self) -> Group:
-        view, window = self._view, self._window()
-        return Group(*fitting_page(self._found, view.number, self._signs, window, view.scroll))
-
-    def _reach(self) -> Reach:
-        return reach(self._found, self._view.number, self._window())
+        return Group(*fitting_page(self._found, self._view, self._signs, self._window()))
 
     def _window(self) -> Window:
         return Window(self._console.width, self._console.height)
+
+
+async def pressed(terminal: int, keyboard: Keyboard) -> list[bytes] | None:
+    """Return the keys that are pressed next, maybe none; None once the terminal has gone."""
+    with trio.move_on_after(_pause_s if keyboard.waits else math.inf):
+        data = await typed(terminal)
+        return list(keyboard.feed(data)) if data else None
+    return [keyboard.end()]

@@ -12,13 +12,17 @@ from rich.text import Text
 from ringrift.commands.common import ask_agent, print_json
 from ringrift.commands.drawing import ago, draw, duration, plain, table
 from ringrift.exits import Exit
+from ringrift.printable import printable
 
 _state_colours = {"alive": "green", "suspect": "yellow", "dead": "red"}
 
 Member = Mapping[str, Any]
 """One of `mesh.members` of `status --json`."""
 
-_columns: Mapping[str, Callable[[Member], RenderableType]] = {
+_Columns = dict[str, Callable[[Member], RenderableType]]
+"""What to tell of a member, by heading."""
+
+_columns: _Columns = {
     "MEMBER": lambda member: plain(member["name"]),
     "ID": lambda member: plain(member["id"][:12]),
     "STATE": lambda member: plain(member["state"], _state_colours.get(member["state"], "")),
@@ -29,17 +33,30 @@ _columns: Mapping[str, Callable[[Member], RenderableType]] = {
     "VERSION": lambda member: plain(member["version"]),
     "ADDRESSES": lambda member: plain(" ".join(member["addresses"])),
 }
-"""What can be told of a member, by heading."""
 
 _of_others = {"CLOCK", "EXCHANGE"}
 """What no node has with itself."""
 
-_folded = {"MEMBER", "EXCHANGE", "ADDRESSES"}
-"""Columns that a narrow terminal folds, so that no member's long name hides another's state."""
-
 _wide = 10_000
 
-_in_brief = ("MEMBER", "ID", "STATE", "HEARD", "VERSION", "ADDRESSES")
+
+def _only(*names: str) -> _Columns:
+    return {name: _columns[name] for name in names}
+
+
+_first_address: _Columns = {"ADDRESSES": lambda member: plain(_first_of(member["addresses"]))}
+
+_in_brief: Sequence[_Columns] = (
+    _only("MEMBER", "ID", "STATE", "HEARD", "VERSION", "ADDRESSES"),
+    _only("MEMBER", "ID", "STATE", "HEARD", "ADDRESSES"),
+    _only("MEMBER", "ID", "STATE", "HEARD") | _first_address,
+    _only("MEMBER", "STATE", "HEARD") | _first_address,
+    _only("MEMBER", "ID", "STATE", "HEARD"),
+)
+"""What `status` tells, from the widest table to the narrowest."""
+
+_name_chars_min = 16
+"""Names are folded to that before a narrower table is drawn."""
 
 
 def members(options: argparse.Namespace) -> int:
@@ -54,20 +71,45 @@ def members(options: argparse.Namespace) -> int:
     return Exit.DEGRADED if missed else Exit.HEALTHY
 
 
-def member_table(me: str, told: Iterable[Member], columns: Sequence[str] = _in_brief) -> Table:
-    """Draw a line for each member; `me` is the id of this node."""
-    drawn = table(columns, _folded)
+def _member_table(me: str, told: Iterable[Member], columns: _Columns) -> Table:
+    """Draw a line for each member; `me` is the id of this node. Only names are folded."""
+    drawn = table(list(columns), ["MEMBER"])
     for member in told:
-        drawn.add_row(*(_cell(me, member, column) for column in columns))
+        drawn.add_row(*(_cell(me, member, column, columns) for column in columns))
     return drawn
 
 
-def _cell(me: str, member: Member, column: str) -> RenderableType:
+class Members:
+    """A line for each member, with as much as the terminal is wide enough for."""
+
+    def __init__(self, me: str, told: Sequence[Member]) -> None:
+        """`me` is the id of this node."""
+        self._me = me
+        self._told = told
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        names = max((len(printable(member["name"])) for member in self._told), default=0)
+        room = options.max_width + max(0, names - _name_chars_min)
+        tables = [_member_table(self._me, self._told, columns) for columns in _in_brief]
+        yield next((each for each in tables if _width(console, each) <= room), tables[-1])
+
+
+def _width(console: Console, drawn: Table) -> int:
+    """Return how wide a table is where nothing is folded."""
+    return Measurement.get(console, console.options.update(width=_wide), drawn).maximum
+
+
+def _cell(me: str, member: Member, column: str, columns: _Columns = _columns) -> RenderableType:
     if member["id"] != me:
-        return _columns[column](member)
+        return columns[column](member)
     if column == "HEARD":
         return "this node"
-    return "-" if column in _of_others else _columns[column](member)
+    return "-" if column in _of_others else columns[column](member)
+
+
+def _first_of(addresses: Sequence[str]) -> str:
+    more = len(addresses) - 1
+    return f"{addresses[0]} +{more}" if more > 0 else " ".join(addresses)
 
 
 class _Fitting:
@@ -78,11 +120,8 @@ class _Fitting:
         self._told = told
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        whole = member_table(self._me, self._told, tuple(_columns))
-        if (
-            Measurement.get(console, options.update(width=_wide), whole).maximum
-            <= options.max_width
-        ):
+        whole = _member_table(self._me, self._told, _columns)
+        if _width(console, whole) <= options.max_width:
             yield whole
             return
         for number, member in enumerate(self._told):

@@ -1,26 +1,28 @@
 """`run`: start the agent on this box."""
 
 import argparse
+import contextlib
 import errno
+import functools
 import logging
 import os
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from pathlib import Path
 
 import trio
 
 from managers.state.store import SqliteStore
 from mixins.clock import SystemClock
-from mixins.threads import WorkerThreads
+from mixins.threads import Threads, WorkerThreads
 from p2p.batch import batch_kind
 from p2p.identity import tls
 from p2p.identity.keyring import Keyring
 from p2p.identity.tokens import TokenRefused, grant_token
 from p2p.kinds import Kinds
 from ringrift import __version__
-from ringrift.agent import Agent, AgentSettings, World
+from ringrift.agent import Agent, AgentSettings, World, stopping_signals
 from ringrift.agent_settings import agent_settings, listen_address
 from ringrift.choices import BadSetting, Choices, Source, resolve, unknown_variables
 from ringrift.commands import faults
@@ -54,18 +56,9 @@ def run(options: argparse.Namespace) -> int:
         for warning in unknown_variables(os.environ):
             say(warning)
         home.prepare()
-        with home.locked():
-            file = _log_file(choices)
-            try:
-                joined = enter(home, token=token, seeds=settings.seeds, now=now_utc())
-            except TokenRefused as error:
-                say(f"{token_file}: {error}" if token_file else str(error))
-                return Exit.USAGE
-            with set_up(file=file) as log:
-                ended = trio.run(_run, log, settings, joined, listen)
-            if ended == Exit.NOT_ADMITTED and joined.fresh:
-                leave(home, joined)
-            return ended
+        with home.locked(), set_up(file=_log_file(choices)) as log:
+            belong = functools.partial(_belong, settings, token, token_file)
+            return trio.run(_run, log, settings, listen, belong)
     except (BadSetting, CannotJoin, CannotOpenLog) as error:
         say(str(error))
         return Exit.USAGE
@@ -93,14 +86,54 @@ def _token_file(options: argparse.Namespace, choices: Choices) -> str | None:
     return choices.text("token-file") if file.source >= own else None
 
 
+def _belong(settings: AgentSettings, token: str | None, token_file: str | None) -> Joined:
+    try:
+        return enter(settings.home, token=token, seeds=settings.seeds, now=now_utc())
+    except TokenRefused as error:
+        raise CannotJoin(f"{token_file}: {error}" if token_file else str(error)) from None
+
+
 async def _run(
-    log: logging.Logger, settings: AgentSettings, joined: Joined, listen: Address | None
+    log: logging.Logger,
+    settings: AgentSettings,
+    listen: Address | None,
+    belong: Callable[[], Joined],
 ) -> int:
+    """Listen first: a port that cannot be had must not leave a mesh behind.
+
+    A signal that comes before the agent is up stops it as soon as it is, in good order.
+    """
     threads = WorkerThreads()
+    async with contextlib.AsyncExitStack() as opened:
+        signals = opened.enter_context(trio.open_signal_receiver(*stopping_signals()))
+        listeners = await _listeners(listen)
+        for each in listeners:
+            await opened.enter_async_context(each)
+        joined = await threads.run(belong)
+        keyring = Keyring(settings.home.config)
+        if joined.renewed:
+            log.warning(
+                "the key of this box was lost: it is a new node of the mesh, under a new id"
+            )
+        if joined.founded:
+            log.info("made a new mesh; its root key is %s: keep a copy", keyring.root_key_path)
+        ended = await _run_joined(log, settings, threads, joined, listeners, signals)
+    if ended == Exit.NOT_ADMITTED and joined.fresh:
+        await threads.run(leave, settings.home, joined)
+    return ended
+
+
+async def _run_joined(
+    log: logging.Logger,
+    settings: AgentSettings,
+    threads: Threads,
+    joined: Joined,
+    listeners: Sequence[trio.SocketListener],
+    signals: AsyncIterable[int],
+) -> int:
     credentials = joined.credentials
     world = World(SystemClock(), random.SystemRandom(), new_id, threads, log)
     kinds = Kinds([GAME, batch_kind(credentials.mesh)])
-    listeners = await _listeners(listen)
     store = await threads.run(lambda: SqliteStore(settings.home.store, kinds, new_id))
     try:
         keyring = Keyring(settings.home.config)
@@ -118,7 +151,7 @@ async def _run(
             _welcome(log, settings, joined, addresses, alone=alone)
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(agent.stop_on_signals)
+            nursery.start_soon(agent.stop_on, signals)
             exit_ = await agent.run(ready)
             nursery.cancel_scope.cancel()
         return exit_
@@ -174,14 +207,9 @@ def _welcome(
         mesh,
         ", ".join(map(str, addresses)),
     )
-    keyring = Keyring(settings.home.config)
-    if joined.renewed:
-        log.warning("the key of this box was lost: it is a new node of the mesh, under a new id")
-    if joined.founded:
-        log.info("made a new mesh; its root key is %s: keep a copy", keyring.root_key_path)
-    root = keyring.load_root()
-    if root is not None and alone and sys.stderr.isatty():
+    if joined.root is not None and alone and sys.stderr.isatty():
+        token = grant_token(joined.root, now_utc())
         sys.stderr.write(
             "\nTo let another box join, run there (the token is a secret):\n\n"
-            f"ringrift-agent --join {addresses[0]} --token {grant_token(root, now_utc())}\n\n"
+            f"ringrift-agent --join {addresses[0]} --token {token}\n\n"
         )

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from ringrift.cli import load
 from ringrift.commands.common import ask_agent, print_json
-from ringrift.commands.drawing import draw, duration, plain, table
-from ringrift.commands.members import member_table
+from ringrift.commands.drawing import draw, duration, plain, size, table
+from ringrift.commands.members import Members
 from ringrift.exits import Exit
 from ringrift.printable import counted
 
@@ -43,8 +43,9 @@ def show(console: Console, found: dict[str, Any]) -> None:
 
 
 def whole(found: dict[str, Any]) -> Group:
-    """Draw all of a status."""
-    return Group(summary(found), tables(found), verdict(found))
+    """Draw all of a status, with an empty line around each table."""
+    spaced = (each for drawn in tables(found) for each in ("", drawn))
+    return Group(summary(found), *spaced, "", verdict(found))
 
 
 def summary(found: dict[str, Any]) -> Group:
@@ -53,9 +54,9 @@ def summary(found: dict[str, Any]) -> Group:
     drawn = [
         Text.assemble(
             plain(node["name"], "bold"),
-            f"  {node['id'][:12]}  mesh {mesh['id']}  up {duration(node['uptime_s'])}"
-            f"  version {node['version']}  listening on {node['listen']}",
+            f"  {node['id'][:12]}  mesh {mesh['id']}  up {duration(node['uptime_s'])}",
         ),
+        Text(f"version {node['version']}  listening on {node['listen']}"),
         _games_line(games),
     ]
     if found["jobs"]:
@@ -68,18 +69,14 @@ def summary(found: dict[str, Any]) -> Group:
     return Group(*drawn)
 
 
-def tables(found: dict[str, Any]) -> Group:
-    """Draw the members and the jobs, with an empty line around each."""
-    drawn: list[RenderableType] = [
-        "",
-        member_table(found["node"]["id"], found["mesh"]["members"]),
-        "",
-    ]
+def tables(found: dict[str, Any]) -> list[RenderableType]:
+    """Draw the members, the games and the jobs; a table has one line of headings."""
+    drawn: list[RenderableType] = [Members(found["node"]["id"], found["mesh"]["members"])]
     if held := found["records"]["games"]["by_config"]:
-        drawn += [_games_table(held, found["selfplay"]["by_config"]), ""]
+        drawn.append(_games_table(held, found["selfplay"]["by_config"]))
     if found["jobs"]:
-        drawn += [_jobs(found["jobs"]), ""]
-    return Group(*drawn)
+        drawn.append(_jobs(found["jobs"]))
+    return drawn
 
 
 def verdict(found: dict[str, Any]) -> Group:
@@ -136,11 +133,12 @@ def _traffic_line(sync: dict[str, Any]) -> Text:
         counted(sync[field], noun)
         for field, noun in (
             ("exchanges", "exchange"), ("filters", "filter"), ("false_positives", "false positive"),
-            ("exact_lists", "list"), ("message_bytes", "byte"),
+            ("exact_lists", "list"),
         )
     )  # fmt: skip
+    messages = size(sync["message_bytes"])
     moved = ", ".join(f"{sync[field]:,} {field}" for field in ("pushed", "given", "taken"))
-    return Text(f"sync: {cost}\nrecords: {moved}", "dim")
+    return Text(f"sync: {cost}\nmessages: {messages}; records: {moved}", "dim")
 
 
 def _jobs(jobs: list[dict[str, Any]]) -> Table:

@@ -8,17 +8,21 @@ import sys
 from p2p.identity import IdentityError
 from p2p.identity.keyring import Keyring
 from p2p.identity.tokens import grant_token
+from ringrift.cli import expires_examples
 from ringrift.commands.common import home_of, now_utc, print_json, say
 from ringrift.exits import Exit
+from ringrift.printable import quoted
 
 _units = {"h": 1 / 24, "d": 1, "w": 7, "y": 365}
+_digits_max = 6
+"""With more, even hours are longer than any root lives, which `grant_token` refuses."""
 
 
 def token(options: argparse.Namespace) -> int:
     """Print a new token, alone, on stdout."""
     days = _days(options.expires)
     if days is None:
-        say(f"--expires {options.expires!r} is not a time such as 12h, 30d, 8w or 1y")
+        say(f"--expires {quoted(options.expires)} is not a time such as {expires_examples}")
         return Exit.USAGE
     keyring = Keyring(home_of(options).config)
     now = now_utc()
@@ -35,7 +39,7 @@ def token(options: argparse.Namespace) -> int:
         say(str(error))
         return Exit.ERROR
     except ValueError as error:
-        say(f"--expires {options.expires}: {error}")
+        say(f"--expires {quoted(options.expires)}: {error}")
         return Exit.USAGE
     if options.json:
         print_json({"mesh": root.mesh.hex(), "token": made})
@@ -45,5 +49,5 @@ def token(options: argparse.Namespace) -> int:
 
 
 def _days(text: str) -> float | None:
-    match = re.fullmatch(r"0*([1-9][0-9]{0,4})([hdwy])", text)
-    return None if match is None else int(match[1]) * _units[match[2]]
+    match = re.fullmatch(r"0*([1-9][0-9]*)([hdwy])", text)
+    return None if match is None else int(match[1][:_digits_max]) * _units[match[2]]

@@ -6,7 +6,7 @@ import datetime
 import functools
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 import trio
@@ -25,9 +25,7 @@ from ringrift.exits import Exit
 from ringrift.printable import counted, printable
 
 _Found: TypeAlias = dict[str, Any]
-
-answer_s_max = 5.0
-"""How long the agent may be silent before it is asked anew."""
+_Lines: TypeAlias = list[list[Segment]]
 
 _patience_s = 2.0
 """How long an answer may be late before that is said."""
@@ -136,9 +134,7 @@ class Watch:
 
 def watch(options: argparse.Namespace) -> int:
     """Show the status until Ctrl-C; the exit status says whether the agent still answered."""
-    ask = functools.partial(
-        client.ask, home_of(options).socket, "GET", "/v1/status", timeout_s=answer_s_max
-    )
+    ask = functools.partial(client.ask, home_of(options).socket, "GET", "/v1/status")
     watching = Watch(lambda: trio.to_thread.run_sync(ask, abandon_on_cancel=True), options.watch)
     console = Console(highlight=False)
     try:
@@ -185,7 +181,7 @@ def _banner(seen: Seen, now_s: float) -> Text:
 
 
 class _Picture:
-    """A status that fits the window: where there is no room, tables are cut, problems are not.
+    """A status that fits the window: tables are cut, then the summary, and problems are not.
 
     While the agent does not answer all of it is dim, and of the verdict nothing is left.
     """
@@ -197,23 +193,40 @@ class _Picture:
         self._cut = cut
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        def drawn(part: RenderableType) -> list[list[Segment]]:
+        def drawn(part: RenderableType) -> _Lines:
             return console.render_lines(part, options.update(height=None), pad=False)
 
         if self._found is None:
             yield self._banner
             return
         banner, top = drawn(self._banner), drawn(summary(self._found))
-        middle = drawn(tables(self._found))
+        blocks = [drawn(each) for each in tables(self._found)]
         bottom = drawn(_not_known if self._old else verdict(self._found))
-        room = options.max_height - len(banner) - len(top) - len(bottom)
-        if self._cut and len(middle) > room:
-            kept = max(0, room - 1)
-            more = f"{counted(len(middle) - kept, 'line')} more than the window has room for"
-            middle = middle[:kept] + drawn(Text(more, "dim"))
-        picture = [*top, *middle]
+        room = options.max_height - len(banner) - len(bottom)
+        picture = [*top, *(line for block in blocks for line in ([], *block)), []]
+        if self._cut and len(picture) > room:
+            kept = top[: max(0, room - 1)]
+            middle, left_out = _shortened(blocks, room - 1 - len(kept))
+            left_out += len(top) - len(kept)
+            more = f"{counted(left_out, 'line')} more than the window has room for"
+            picture = [*kept, *middle, *drawn(Text(more, "dim"))][: max(0, room)]
         if self._old:
             picture = [[Segment(each.text, _dim) for each in line] for line in picture]
         for line in [*banner, *picture, *bottom]:
             yield from line
             yield Segment.line()
+
+
+def _shortened(blocks: Sequence[_Lines], room: int) -> tuple[_Lines, int]:
+    """Return the first lines of some tables, each after an empty one, and how many are left out.
+
+    No table's headings stand there without a row.
+    """
+    shown: _Lines = []
+    left_out = 0
+    for block in blocks:
+        left = room - len(shown) - 1
+        part = [] if left < 2 else block[:left]
+        shown += [[], *part] if part else []
+        left_out += len(block) - len(part)
+    return shown, left_out

@@ -30,9 +30,10 @@ pitch_narrow = 4
 """The same where there is little room: stacks are written without the stroke, as `●52`."""
 
 
-colours = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""By seat: blue, vermilion, green and purple of Okabe and Ito's palette (Color Universal Design,
-2008), which differ for colour-blind readers too, and show on black and on white grounds alike."""
+colours = ("#0087ff", "#d75f00", "#00875f", "#d75faf")
+"""By seat: blue, orange, green and pink, each one of the 256 colours that terminals share. Each has
+a contrast of at least 3 to 1 on black, on #1e1e1e and on white (WCAG 2, criterion 1.4.11), and for
+colour-blind readers any two differ at least as much as those of Okabe and Ito's palette do."""
 
 colours_of_16 = ("bright_blue", "yellow", "green", "magenta")
 """The same where there are 16: the nearest to the blue and to the green would be one."""
@@ -68,7 +69,7 @@ def signs_for(encoding: str, environment: Mapping[str, str], color_system: str |
     return dataclasses.replace(signs, colours=colours_of_16) if few else signs
 
 
-inks = ("#ffffff", "#000000", "#000000", "#000000")
+ink = "#000000"
 """What stacks are written in, on a ground of their owner's colour."""
 
 _steps = (MoveType.MOVE_STACK, MoveType.RECOVERY_SLIDE)
@@ -99,18 +100,14 @@ def marks(before: State, move: Move, after: State) -> dict[int, str]:
 
 
 def _differing(before: State, after: State) -> Iterator[int]:
+    masks_before = (*before.markers, *before.territory)
+    masks_after = (*after.markers, *after.territory)
+    turned = 0
+    for one, other in zip(masks_before, masks_after, strict=True):
+        turned |= one ^ other
     for cell in before.variant.board.cells:
-        if _content(before, cell) != _content(after, cell):
+        if turned >> cell & 1 or before.stacks.get(cell) != after.stacks.get(cell):
             yield cell
-
-
-def _content(state: State, cell: int) -> tuple[bytes | None, int, int]:
-    """Return the rings, the marker's owner and the collapsed cell's owner."""
-    return (
-        state.stacks.get(cell),
-        _owner(state.markers, cell),
-        _owner(state.territory, cell),
-    )
 
 
 def _owner(masks: list[int], cell: int) -> int:
@@ -169,7 +166,7 @@ def _word(state: State, cell: int, signs: Signs, room: int) -> tuple[str, str]:
         short = _digit(height), _digit(cap)
         words = (f"{height}/{cap}", f"{height}/{short[1]}", "/".join(short), "".join(short))
         word = next(sign + each for each in words if len(sign + each) <= room)
-        return word, f"bold {inks[seat - 1]} on {signs.colours[seat - 1]}"
+        return word, f"bold {ink} on {signs.colours[seat - 1]}"
     if seat := _owner(state.markers, cell):
         return signs.markers[seat - 1], f"bold {signs.colours[seat - 1]}"
     if seat := _owner(state.territory, cell):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from ringrift.game_view.positions import Positions
 
-Reach = tuple[tuple[int, int], tuple[int, int]]
-"""The least and the most columns, and rows, by which a board can be pushed aside."""
+Corner = tuple[int, int]
+"""Where the part of a board that is shown begins: columns and rows of characters from 0."""
 
 _sequence = re.compile(rb"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z]|(?=\x1b))|[^\x1b]")
 _unfinished = re.compile(rb"\x1b(?:\[[0-9;]{0,8}|O)?\Z")
@@ -19,8 +19,12 @@ class View:
 
     number: int
     """The position after that many moves."""
-    scroll: tuple[int, int] = (0, 0)
-    """Columns and rows of characters by which the board is pushed aside by hand."""
+    corner: Corner | None = None
+    """The corner of what was shown before, where the board does not fit; None for nothing."""
+    by_hand: bool = False
+    """Whether the board was pushed there, and the latest move may be out of sight."""
+    helps: bool = False
+    """Whether the page is shown that tells what the signs mean and what the keys do."""
 
 
 class Keyboard:
@@ -35,25 +39,32 @@ class Keyboard:
         self._begun = found.group() if (found := _unfinished.search(data)) else b""
         yield from _sequence.findall(data.removesuffix(self._begun))
 
+    @property
+    def waits(self) -> bool:
+        """Whether what came last may be the beginning of a key."""
+        return bool(self._begun)
 
-def press(found: Positions, view: View, key: bytes, reach: Reach) -> View | None:
+    def end(self) -> bytes:
+        """Return what waits: as nothing followed, it is a key by itself, such as Esc."""
+        begun, self._begun = self._begun, b""
+        return begun
+
+
+def press(found: Positions, view: View, key: bytes, corner: Corner, last: Corner) -> View | None:
     """Return what is looked at once a key was pressed; None if it ends the showing.
 
-    `reach` is that of the window as it is now: it may have become larger since the key before.
+    `corner` is that of the part shown in the window as it is now, and `last` its furthest.
     """
     if key in _ending:
         return None
+    if view.helps or key == _helping:  # any other key leads back
+        return dataclasses.replace(view, helps=not view.helps)
     if key in _pushing:
-        (x, y), (dx, dy) = view.scroll, _pushing[key]
-        across, down = reach
-        return View(view.number, (_push(x, dx, across), _push(y, dy, down)))
+        (x, y), (dx, dy), (x_max, y_max) = corner, _pushing[key], last
+        pushed = max(0, min(x + dx, x_max)), max(0, min(y + dy, y_max))
+        return View(view.number, pushed, by_hand=True)
     go = _going.get(key)
-    return view if go is None else View(go(found, view.number))
-
-
-def _push(shown: int, by: int, reach: tuple[int, int]) -> int:
-    least, most = reach
-    return max(least, min(most, max(least, min(most, shown)) + by))
+    return view if go is None else View(go(found, view.number), corner)
 
 
 def _go_back(_: Positions, number: int) -> int:
@@ -73,6 +84,7 @@ def _go_to_end(found: Positions, _number: int) -> int:
 
 
 _ending = (b"q", b"Q", b"\x04")
+_helping = b"?"
 _pushing = {b"h": (-4, 0), b"l": (4, 0), b"k": (0, -2), b"j": (0, 2)}
 _going: dict[bytes, Callable[[Positions, int], int]] = {
     key: go

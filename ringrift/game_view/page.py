@@ -1,8 +1,8 @@
 """The page that shows one position of a game: what was played, the board, and how all players do.
 
 In a window it fits. In a high one there is a line between two rows of the board; where there is no
-room the board is drawn narrow, then the legend is left out but for what letters are numbers, and
-then a part of the board is shown, around what the latest move changed.
+room the board is drawn narrow, then the legend is left out, which the help has too, and then a part
+of the board is shown, with what the latest move changed.
 """
 
 import dataclasses
@@ -22,7 +22,8 @@ from ringrift.game_view.drawing import (
     pitch_wide,
     shades,
 )
-from ringrift.game_view.keys import Reach
+from ringrift.game_view.help_page import help_page
+from ringrift.game_view.keys import View
 from ringrift.game_view.positions import Positions
 from ringrift.game_view.room import Room, fitting_pitch, latest_marks
 from ringrift.printable import counted, printable
@@ -34,9 +35,6 @@ columns_min = 56
 board_rows_min = 4
 """With less room than for 56 columns and 4 rows of the board, a window is too small."""
 _top_rows = 4
-
-_over_nine = "a-z: 10 to 35"
-"""How heights and caps are written for which there is no room."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,39 +57,36 @@ def page(found: Positions, number: int, signs: Signs, columns: int) -> list[Text
     return [*top, Text(), *board, Text(), *bottom, *_legend(signs, pitch)]
 
 
-def fitting_page(
-    found: Positions, number: int, signs: Signs, window: Window, scroll: tuple[int, int] = (0, 0)
-) -> list[Text]:
-    """Return lines that fit a window, the keys that may be pressed among them.
-
-    `scroll` is by how many columns and rows to push the board aside, where it does not fit.
-    """
-    rows = _board_rows(found, window)
+def fitting_page(found: Positions, view: View, signs: Signs, window: Window) -> list[Text]:
+    """Return lines that fit a window, the keys that may be pressed among them."""
+    number, rows = view.number, _board_rows(found, window)
+    if view.helps:
+        pitch = fitting_pitch(found, window.columns)
+        return _cut(help_page(signs, pitch, window.columns, window.rows), window)
     if window.columns < columns_min or rows < board_rows_min:
         rows_min = window.rows - rows + board_rows_min
-        return _cut([Text(f"needs {columns_min} columns, {rows_min} rows; q quits")], window)
-    room = Room(found, number, window.columns, rows)
-    state, pitch = found.states[number], room.pitch
-    board = draw(state, signs, pitch, latest_marks(found, number), room.part(scroll))
+        told = f"q quits, ? helps; needs {columns_min} columns, {rows_min} rows"
+        return _cut([Text(told)], window)
+    shown = room(found, view, window)
+    pitch = shown.pitch
+    board = draw(found.states[number], signs, pitch, latest_marks(found, number), shown.part)
     top = [_shortened(line, window.columns) for line in _top(found, number, signs)]
     top += _trouble(found, window.columns)
-    legend = _legend(signs, pitch)
+    bottom, legend = _players(found, number, signs), _legend(signs, pitch)
     spare = rows - len(board)
     if spare >= len(legend):
-        bottom = _players(found, number, signs) + legend
+        bottom += legend
         spare -= len(legend)
-    else:
-        bottom = _players(found, number, signs, _over_nine)
     gap = [Text()] if spare >= 2 else []
     if spare >= 2 + len(board) - 1:
         board = [line for row in board for line in (Text(), row)][1:]
-    keys = _keys(signs, window.columns, whole=room.is_enough)
+    keys = _keys(signs, window.columns, whole=shown.is_enough)
     return _cut([*top, *gap, *board, *gap, *bottom, keys], window)
 
 
-def reach(found: Positions, number: int, window: Window) -> Reach:
-    """Return how far the board can be pushed aside in a window, from where it is by itself."""
-    return Room(found, number, window.columns, _board_rows(found, window)).reach
+def room(found: Positions, view: View, window: Window) -> Room:
+    """Return the room for the board in a window, and what is shown there."""
+    return Room(found, view, window.columns, _board_rows(found, window))
 
 
 def _board_rows(found: Positions, window: Window) -> int:
@@ -164,12 +159,12 @@ def _player(seat: int, signs: Signs) -> Text:
     )
 
 
-def _players(found: Positions, number: int, signs: Signs, note: str = "") -> list[Text]:
-    """Return a table of the players, with a short note where its first heading would be."""
+def _players(found: Positions, number: int, signs: Signs) -> list[Text]:
+    """Return a table of the players."""
     state, kinds = found.states[number], [printable(kind) for kind in found.game.players]
     variant, width = state.variant, max(map(len, kinds))
     over = state.result is not None
-    heading = f"{note:<{width + 14}}  hand  eliminated  territory{'  rank' if over else ''}"
+    heading = f"{'':<{width + 14}}  hand  eliminated   territory{'  rank' if over else ''}"
     lines = [Text(heading, "dim")]
     for seat, kind in zip(variant.seats, kinds, strict=True):
         eliminated = f"{state.eliminated[seat]} of {variant.elimination_threshold}"
@@ -180,7 +175,7 @@ def _players(found: Positions, number: int, signs: Signs, note: str = "") -> lis
                 "> " if seat == state.player and not over else "  ",
                 _player(seat, signs),
                 f"  {kind:<{width}}",
-                f"  {state.hand[seat]:>4}  {eliminated:>10}  {territory:>9}{rank}",
+                f"  {state.hand[seat]:>4}  {eliminated:>10}  {territory:>10}{rank}",
             )
         )
     return lines
@@ -198,7 +193,7 @@ def _legend(signs: Signs, pitch: int) -> list[Text]:
     stroke = "/" if pitch == pitch_wide else ""
     return [
         Text(
-            f"{signs.markers[0]} marker  {one}5{stroke}2 stack of 5 rings, cap 2 ({_over_nine})"
+            f"{signs.markers[0]} marker  {one}5{stroke}2 stack of 5 rings, cap 2 (a-z: 10 to 35)"
             f"  {shade}{one}{shade} territory",
             "dim",
         ),
@@ -210,13 +205,15 @@ def _legend(signs: Signs, pitch: int) -> list[Text]:
 
 
 def _keys(signs: Signs, columns: int, *, whole: bool) -> Text:
-    """Return the keys, without Home and End where there is no room for all."""
+    """Return the keys, without those that the help tells too where there is no room for all."""
     left, right, up, down = signs.keys.split()
-    ways = [f"{left} {right} move", f"{up} {down} turn", "Home End", "h j k l scroll", "q quit"]
+    scroll, ends = "h j k l scroll", "Home End"
+    ways = [f"{left} {right} move", f"{up} {down} turn", ends, scroll, "? help", "q quit"]
     if whole:
-        ways.remove("h j k l scroll")
-    if len("  ".join(ways)) > columns:
-        ways.remove("Home End")
+        ways.remove(scroll)
+    for each in (ends, scroll):
+        if each in ways and len("  ".join(ways)) > columns:
+            ways.remove(each)
     return Text("  ".join(ways), "dim")
 
 

@@ -1,10 +1,23 @@
 """Which part of a board is shown in the room that there is for it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from ringrift.game_view.drawing import Frame, Part, marks, pitch_narrow, pitch_wide
-from ringrift.game_view.keys import Reach
+from ringrift.game_view.drawing import (
+    Frame,
+    Part,
+    arrived,
+    bereft,
+    changed,
+    departed,
+    marks,
+    pitch_narrow,
+    pitch_wide,
+)
+from ringrift.game_view.keys import Corner, View
 from ringrift.game_view.positions import Positions
+
+_by_weight = (arrived, departed, bereft, changed)
+"""What is to be in sight first where there is no room for all that a move marked."""
 
 
 def fitting_pitch(found: Positions, columns: int) -> int:
@@ -24,10 +37,12 @@ def latest_marks(found: Positions, number: int) -> Mapping[int, str]:
 class Room:
     """The room for a board, and the part of the board that is shown in it.
 
-    By itself that is the one around what the latest move changed.
+    That is the part shown before, moved by as little as brings the latest change into sight: the
+    cell where the move ended, and of the others as much as fits. Where nothing was shown before,
+    the change is in the middle.
     """
 
-    def __init__(self, found: Positions, number: int, columns: int, rows: int) -> None:
+    def __init__(self, found: Positions, view: View, columns: int, rows: int) -> None:
         """`columns` and `rows` are for the cells and their labels."""
         self.pitch = fitting_pitch(found, columns)
         self._frame = Frame(found.states[0].variant.board, self.pitch)
@@ -35,36 +50,53 @@ class Room:
         beside = max(0, columns - self._frame.margin - 1)  # of the labels
         self._columns = min(whole.columns, beside - beside % pitch)
         self._rows = max(0, min(whole.rows, rows - 1))
-        self._columns_hidden = whole.columns - self._columns
-        self._rows_hidden = whole.rows - self._rows
-        column, row = self._focus(found, number)
-        left = max(0, min(column - self._columns // 2, self._columns_hidden))
-        self._left = left - left % pitch
-        self._top = max(0, min(row - self._rows // 2, self._rows_hidden))
+        self.last = whole.columns - self._columns, whole.rows - self._rows
+        """The corner when the right and the bottom edge are shown."""
+        self.corner = self._held(self._chosen(found, view))
 
     @property
     def is_enough(self) -> bool:
         """Whether the whole board is shown."""
-        return self._columns_hidden == self._rows_hidden == 0
+        return self.last == (0, 0)
 
     @property
-    def reach(self) -> Reach:
-        """How far the board can be pushed aside."""
-        return (
-            (-self._left, self._columns_hidden - self._left),
-            (-self._top, self._rows_hidden - self._top),
-        )
+    def part(self) -> Part:
+        """What is shown."""
+        return Part(*self.corner, self._columns, self._rows)
 
-    def part(self, scroll: tuple[int, int]) -> Part:
-        """Return what is shown of a board that is pushed aside, as far as that goes."""
-        (left_min, left_max), (top_min, top_max) = self.reach
-        left = self._left + max(left_min, min(scroll[0], left_max))
-        top = self._top + max(top_min, min(scroll[1], top_max))
-        return Part(left, top, self._columns, self._rows)
+    def _held(self, corner: Corner) -> Corner:
+        """Return a corner, or the nearest one from which no room is wasted beyond an edge."""
+        x, y = (max(0, min(at, last)) for at, last in zip(corner, self.last, strict=True))
+        return x, y
 
-    def _focus(self, found: Positions, number: int) -> tuple[int, int]:
-        """Return the middle of what the latest move marked that marked anything."""
-        every = found.states[0].variant.board.cells
-        cells = next((m for n in range(number, 0, -1) if (m := latest_marks(found, n))), every)
-        columns, rows = zip(*map(self._frame.place, cells), strict=True)
-        return (min(columns) + max(columns) + self.pitch) // 2, (min(rows) + max(rows)) // 2
+    def _chosen(self, found: Positions, view: View) -> Corner:
+        if view.by_hand and view.corner is not None:
+            return view.corner
+        lefts, tops = self._sights(_latest_change(found, view.number))
+        if view.corner is not None:
+            left, top = self._held(view.corner)
+            return max(lefts.start, min(left, lefts[-1])), max(tops.start, min(top, tops[-1]))
+        aside = (lefts[-1] - lefts.start) // 2
+        return lefts.start + aside - aside % self.pitch, (tops.start + tops[-1]) // 2
+
+    def _sights(self, cells: Iterator[int]) -> tuple[range, range]:
+        """Return the corners from which the first cell is in sight, and all that fit beside it."""
+        lefts, tops = range(self.last[0] + 1), range(self.last[1] + 1)
+        for cell in cells:
+            column, row = self._frame.place(cell)
+            lefts_too = _common(lefts, column + self.pitch - self._columns, column)
+            tops_too = _common(tops, row + 1 - self._rows, row)
+            if lefts_too and tops_too:
+                lefts, tops = lefts_too, tops_too
+        return lefts, tops
+
+
+def _common(numbers: range, low: int, high: int) -> range:
+    """Return those of consecutive numbers that are from `low` to `high`."""
+    return range(max(numbers.start, low), min(numbers.stop, high + 1))
+
+
+def _latest_change(found: Positions, number: int) -> Iterator[int]:
+    """Yield the cells marked by the latest move that marked any, those that say most first."""
+    marked = next((m for n in range(number, 0, -1) if (m := latest_marks(found, n))), {})
+    yield from sorted(marked, key=lambda cell: (_by_weight.index(marked[cell]), cell))

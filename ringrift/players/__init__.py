@@ -7,6 +7,7 @@ from ringrift.players.base import Player
 from ringrift.players.greedy import GreedyPlayer
 from ringrift.players.uct import UctPlayer, budget_max
 from ringrift.players.uniform import UniformPlayer
+from ringrift.printable import quoted
 
 _makers: dict[str, Callable[[], Player]] = {
     "greedy": GreedyPlayer,
@@ -31,7 +32,7 @@ def make_player(name: str) -> Player:
         return UctPlayer(int(searcher[1]))
     known = ", ".join(player_names)
     raise UnknownPlayer(
-        f"no player {name!r}; expected one of {known}, or uct_1 to uct_{budget_max}"
+        f"no player {quoted(name)}; expected one of {known}, or uct_1 to uct_{budget_max}"
     )
 
 

@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
-from ringrift.arguments import integer
+from ringrift.arguments import Parser, integer
 from ringrift.players import UnknownPlayer, make_player, player_names
 from ringrift.players.fixtures import (
     Fixture,
@@ -29,8 +29,9 @@ from ringrift.players.fixtures import (
 )
 from ringrift.players.standings import Line, Standings
 from ringrift.players.uct import budget_default, budget_max
+from ringrift.printable import quoted
 from ringrift.rules import Config, configs
-from ringrift.stdout import abandon_stdout
+from ringrift.streams import give_up_stdout, need_stdout, speak_to_nobody
 
 _games_max, _processes_max, _seed_max = 100_000, 256, 2**32 - 1
 _program = "ringrift.players.league"
@@ -54,9 +55,12 @@ def _configs(text: str) -> tuple[Config, ...]:
     if text == "all":
         return configs
     try:
-        return tuple(dict.fromkeys(Config.parse(name) for name in text.split(",")))
+        named = tuple(Config.parse(name) for name in text.split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}; or all, by itself") from None
+    if len(set(named)) < len(named):
+        raise argparse.ArgumentTypeError(f"{quoted(text)}; expected each config once")
+    return named
 
 
 def _players(text: str) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ def _players(text: str) -> tuple[str, ...]:
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=_program,
         description="Let every two players meet in every config, and print who won how often.",
         epilog=_more,
@@ -107,12 +111,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     arguments = parser.parse_args(words)
     named = ",".join(arguments.players)
     if arguments.budget and "uct" not in arguments.players:
-        parser.error(f"--budget is of uct; expected it among --players, which is {named!r:.80}")
+        parser.error(f"--budget is of uct; expected it among --players, which is {quoted(named)}")
     searcher = f"uct_{arguments.budget or budget_default}"
     distinct = tuple(searcher if name == "uct" else name for name in arguments.players)
     if len(set(distinct)) < max(2, len(distinct)):
         same = f"; uct is {searcher}" if "uct" in arguments.players else ""
-        parser.error(f"--players is {named!r:.80}; expected two or more, each once{same}")
+        parser.error(f"--players is {quoted(named)}; expected two or more, each once{same}")
     if arguments.budget:
         arguments.players = distinct
     return arguments
@@ -194,7 +198,12 @@ def _draw(lines: Iterable[Line]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Hold a league and return its exit status."""
-    arguments = _arguments(words)
+    speak_to_nobody()
+    try:
+        arguments = _arguments(words)
+        need_stdout()  # before hours of games
+    except OSError as error:
+        return _give_up(error)
     pairings = [
         Pairing(config, first, second)
         for second, first in itertools.combinations(arguments.players, 2)
@@ -207,15 +216,17 @@ def main(words: Sequence[str] | None = None) -> int:
     lines = list(standings.lines())
     try:
         if arguments.json:
-            print(json.dumps([dataclasses.asdict(line) for line in lines]), flush=True)
+            print(json.dumps([dataclasses.asdict(line) for line in lines], indent=2), flush=True)
         elif lines:
             print(_draw(lines), flush=True)
     except OSError as error:
-        abandon_stdout()
-        if not isinstance(error, BrokenPipeError):
-            print(f"{_program}: the results cannot be written: {error.strerror}", file=sys.stderr)
-        return _unwritten
+        return _give_up(error)
     return status
+
+
+def _give_up(error: OSError) -> int:
+    give_up_stdout(error, f"{_program}: cannot write the output")
+    return _unwritten
 
 
 if __name__ == "__main__":

@@ -36,8 +36,11 @@ class _Sum:
     won: int = 0
     moves: int = 0
     cpu_s: float = 0.0
+    parts: set[str] = dataclasses.field(default_factory=set)
+    """The config itself, the configs of the board, or the boards of all."""
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, part: str) -> None:
+        self.parts.add(part)
         self.games += 1
         self.won += result.won
         self.moves += result.moves
@@ -59,15 +62,19 @@ class Standings:
     def add(self, result: Result) -> None:
         """Count a game of one of the pairings: in its config, on its board, and in all."""
         self.games += 1
-        pairing = result.pairing
-        for scope in (pairing.config.name, pairing.config.board, "all"):
-            self._sums[pairing.first, pairing.second, scope].add(result)
+        pairing, config = result.pairing, result.pairing.config
+        of = {config.name: config.name, config.board: config.name, "all": config.board}
+        for scope, part in of.items():
+            self._sums[pairing.first, pairing.second, scope].add(result, part)
 
     def lines(self) -> Iterator[Line]:
-        """Yield, for each pair, what was played: by config, then by board, then in all."""
-        for key, total in self._sums.items():
-            if total.games:
-                yield _line(*key, total)
+        """Yield, for each pair, what was played: by config, then by board, then in all.
+
+        A board of which one config was played, or all of one board, would only say that again.
+        """
+        for (first, second, scope), total in self._sums.items():
+            if len(total.parts) > 1 or scope in total.parts:
+                yield _line(first, second, scope, total)
 
 
 def wilson(won: int, games: int) -> tuple[float, float]:

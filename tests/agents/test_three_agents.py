@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.harness import command, fleet
+from tests.agents.harness import fleet
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -17,8 +17,7 @@ async def test_games_played_on_one_arrive_on_all_and_become_safe(tmp_path: Path)
         b = await agents.start("b", "--join", seed, "--token", token, "--workers", "0")
         c = await agents.start("c", "--join", seed, "--token", token, "--workers", "0")
         await agents.games_on(a, 5)
-        paused = await command(a.home, "pause")
-        assert paused.returncode == 0, paused.stderr
+        await a.pause()
 
         async def settled() -> bool:
             found = [await agent.status() for agent in (a, b, c)]
@@ -63,7 +62,12 @@ async def test_any_member_serves_when_the_seed_is_gone(tmp_path: Path) -> None:
         a, seed, token = await agents.founded("a", "--workers", "0")
         b = await agents.start("b", "--join", seed, "--token", token, "--workers", "1")
         c = await agents.start("c", "--join", seed, "--token", token, "--workers", "0")
-        await agents.member_state(c, "b", "alive")
+        b_id = bytes.fromhex((await b.status())["node"]["id"])
+
+        async def noted() -> bool:
+            return c.has_stored("SELECT 1 FROM members WHERE node = ?", b_id)
+
+        await eventually("c has noted where b is", noted, context=agents.logs)
         await a.kill()
         await c.kill()
         c = await agents.start("c", "--workers", "0")

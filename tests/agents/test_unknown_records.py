@@ -1,7 +1,6 @@
 """A mesh carries what it does not understand, for those who do."""
 
 import contextlib
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from p2p.reconcile import Receipt
 from ringrift.commands.common import new_id, now_utc
 from ringrift.home import Home
 from tests.agents.harness import AgentProcess, fleet
-from tests.waiting import eventually
+from tests.waiting import eventually, within_s
 from transports.base import Address
 from transports.https import HttpsTransport
 
@@ -44,19 +43,11 @@ async def push(to: AgentProcess, token: str, folder: Path, record: bytes) -> Rec
             [Address.parse(status["node"]["listen"], 0)],
             path_records,
             frame(record),
-            deadline_s=10,
+            deadline_s=within_s,
         ) as answer,
     ):
         assert answer.status == 200
         return unpack(await answer.read(), Receipt)
-
-
-def knows(agent: AgentProcess, record: bytes) -> bool:
-    """Look into an agent's store while it runs."""
-    path = Home.find(str(agent.home)).store
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        rows = database.execute("SELECT 1 FROM records WHERE id = ?", [record_id(record)])
-        return rows.fetchone() is not None
 
 
 async def test_a_record_of_an_unknown_kind_passes_through(tmp_path: Path) -> None:
@@ -72,7 +63,8 @@ async def test_a_record_of_an_unknown_kind_passes_through(tmp_path: Path) -> Non
         await agents.everywhere(await agents.games_on(a, 2), b, c)
 
         async def passed_on() -> bool:
-            return knows(b, record) and knows(c, record)
+            query = "SELECT 1 FROM records WHERE id = ?"
+            return all(each.has_stored(query, record_id(record)) for each in (b, c))
 
         await eventually("the record is on b and c", passed_on, context=agents.logs)
         assert [await b.stop(), await c.stop()] == [0, 0]

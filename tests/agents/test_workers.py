@@ -89,17 +89,18 @@ async def test_pause_is_remembered_and_resume_undoes_it(tmp_path: Path) -> None:
     async with fleet(tmp_path) as agents:
         a = await agents.start("a", "--workers", "1")
         await agents.games_on(a, 1)
-        assert (await command(a.home, "pause")).returncode == 0
+        await a.pause()
+        count = len(await a.games())
+        assert await a.stop() == 4  # the games of a lone node exist only there
+        told = "1 game exists" if count == 1 else f"{count:,} games exist"
+        assert f"{told} only on this box: ".encode() in a.log
+        a = await agents.start("a", "--workers", "1")
 
-        async def paused() -> bool:
+        async def still_paused() -> bool:
             status = await a.status()
             return bool(status) and status["jobs"][0]["state"] == "paused"
 
-        await eventually("the job pauses", paused, context=lambda: a)
-        assert await a.stop() == 4  # the games of a lone node exist only there
-        assert b"exist only on this box" in a.log
-        a = await agents.start("a", "--workers", "1")
-        await eventually("it is still paused", paused, context=lambda: a)
+        await eventually("it is still paused", still_paused, context=lambda: a)
         count = len(await a.games())
         assert (await a.status())["paused"] is True
         assert (await command(a.home, "resume")).returncode == 0

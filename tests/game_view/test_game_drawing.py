@@ -1,6 +1,7 @@
 """Drawings of positions: exact ones of the four boards, and what tells a reader whose is what."""
 
 import itertools
+import math
 
 import pytest
 from rich.color import Color, ColorSystem
@@ -14,7 +15,7 @@ from ringrift.game_view.drawing import (
     colours,
     colours_of_16,
     draw,
-    inks,
+    ink,
     marks,
     pitch_narrow,
     pitch_wide,
@@ -218,22 +219,68 @@ def test_owners_have_four_colours_on_every_terminal_that_has_any() -> None:
     assert len(numbers_of(colours_of_16, ColorSystem.STANDARD)) == 4
 
 
-def brightness(colour: str) -> float:
-    """Return the relative luminance of WCAG 2."""
+def linear(colour: str) -> list[float]:
+    """Return a colour's red, green and blue light, from 0 to 1, by the definition of sRGB."""
     shares = [part / 255 for part in Color.parse(colour).get_truecolor()]
-    linear = [s / 12.92 if s <= 0.03928 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
-    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return [s / 12.92 if s <= 0.03928 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+
+
+def weighed(weights: tuple[float, ...], light: list[float]) -> float:
+    return sum(weight * each for weight, each in zip(weights, light, strict=True))
 
 
 def contrast(one: str, other: str) -> float:
-    low, high = sorted((brightness(one), brightness(other)))
+    """Return the contrast of WCAG 2."""
+    low, high = sorted(weighed((0.2126, 0.7152, 0.0722), linear(each)) for each in (one, other))
     return (high + 0.05) / (low + 0.05)
 
 
-def test_colours_show_on_black_and_white_grounds_and_ink_on_colours() -> None:
-    for colour, ink in zip(colours, inks, strict=True):
-        assert min(contrast(colour, "#000000"), contrast(colour, "#ffffff")) >= 3  # WCAG 1.4.11
-        assert contrast(colour, ink) >= 4.5  # WCAG 1.4.3
+def shown_in_256(colour: str) -> str:
+    return Color.parse(colour).downgrade(ColorSystem.EIGHT_BIT).get_truecolor().hex
+
+
+@pytest.mark.parametrize("colour", colours)
+def test_colours_show_on_dark_and_light_grounds_and_ink_shows_on_them(colour: str) -> None:
+    assert shown_in_256(colour) == colour
+    for ground in ("#000000", "#1e1e1e", "#ffffff"):
+        assert contrast(colour, ground) >= 3  # WCAG 1.4.11
+    assert contrast(colour, ink) >= 4.5  # WCAG 1.4.3
+
+
+sights = {
+    "protanopia": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+    "deuteranopia": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+    "tritanopia": ((1.256, -0.077, -0.179), (-0.078, 0.931, 0.148), (0.005, 0.691, 0.304)),
+}
+"""What is seen of red, green and blue light: Machado, Oliveira and Fernandes 2009, severity 1."""
+
+to_xyz = {
+    (0.4124, 0.3576, 0.1805): 0.9505,
+    (0.2126, 0.7152, 0.0722): 1.0,
+    (0.0193, 0.1192, 0.9505): 1.089,
+}
+"""The weights of X, Y and Z, each with what white has of it."""
+
+
+def lab(colour: str, sight: str) -> tuple[float, float, float]:
+    """Return what somebody sees, in CIELAB."""
+    light = [min(1, max(0, weighed(row, linear(colour)))) for row in sights[sight]]
+    parts = [weighed(row, light) / most for row, most in to_xyz.items()]
+    x, y, z = (part ** (1 / 3) if part > 0.008856 else 7.787 * part + 16 / 116 for part in parts)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@pytest.mark.parametrize("sight", sights)
+def test_colours_differ_for_colour_blind_readers_as_the_palette_made_for_them_does(
+    sight: str,
+) -> None:
+    def least(palette: tuple[str, ...]) -> float:
+        return min(
+            math.dist(lab(a, sight), lab(b, sight)) for a, b in itertools.combinations(palette, 2)
+        )
+
+    okabe_ito = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+    assert least(colours) >= least(okabe_ito) > 10
 
 
 def style_at(line: Text, place: int) -> str:
@@ -247,7 +294,7 @@ def test_each_form_has_its_owners_colour() -> None:
         )
         assert style_at(line, 4) == f"bold {colours[seat]}"
         assert style_at(line, 8) == colours[seat]
-        assert style_at(line, 14) == f"bold {inks[seat]} on {colours[seat]}"
+        assert style_at(line, 14) == f"bold {ink} on {colours[seat]}"
 
 
 @pytest.mark.parametrize(

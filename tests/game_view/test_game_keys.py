@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringrift.game_view.keys import Keyboard, Reach, View, press
+from ringrift.game_view.keys import Corner, Keyboard, View, press
 from ringrift.game_view.positions import positions
 from tests.game_view.games import random_record
 
 found = positions(random_record("square8_2p"))
 last, second = found.last, found.turns[1]
-everywhere = (-100, 100), (-100, 100)
+here, furthest = (8, 6), (100, 100)
 left, right, up, down = b"\x1b[D", b"\x1b[C", b"\x1b[A", b"\x1b[B"
 
 
@@ -41,43 +41,52 @@ left, right, up, down = b"\x1b[D", b"\x1b[C", b"\x1b[A", b"\x1b[B"
     ],
 )
 def test_a_key_leads_to_a_position(key: bytes, start: int, end: int) -> None:
-    assert press(found, View(start), key, everywhere) == View(end)
+    after = press(found, View(start), key, here, furthest)
+    assert after is not None
+    assert after.number == end
+    assert after == View(start) or after == View(end, here)
 
 
 @pytest.mark.parametrize("key", [b"q", b"Q", b"\x04"])
 def test_a_key_ends_it(key: bytes) -> None:
-    assert press(found, View(3), key, everywhere) is None
+    assert press(found, View(3), key, here, furthest) is None
 
 
-def pressed(view: View, keys: bytes, reach: Reach = everywhere) -> View:
+def pressed(view: View, keys: bytes, corner: Corner, last: Corner = furthest) -> View:
     for key in keys:
-        after = press(found, view, bytes([key]), reach)
+        after = press(found, view, bytes([key]), corner, last)
         assert after is not None
-        view = after
+        assert after.corner is not None
+        view, corner = after, after.corner
     return view
 
 
 def test_keys_push_the_board_aside_until_the_next_step() -> None:
-    view = pressed(View(3), b"llhjjk")
-    assert view == View(3, (4, 2))
-    assert press(found, view, right, everywhere) == View(4)
+    view = pressed(View(3), b"llhjjk", here)
+    assert view == View(3, (12, 8), by_hand=True)
+    assert press(found, view, right, (12, 8), furthest) == View(4, (12, 8))
 
 
 def test_a_board_is_pushed_no_further_than_its_edges_and_comes_back_at_once() -> None:
-    reach = (-10, 9), (-3, 5)
+    last = (19, 7)
     for keys, edge, back, after in (
-        (b"l", (9, 0), b"h", (5, 0)),
-        (b"h", (-10, 0), b"l", (-6, 0)),
-        (b"j", (0, 5), b"k", (0, 3)),
-        (b"k", (0, -3), b"j", (0, -1)),
+        (b"l", (19, 6), b"h", (15, 6)),
+        (b"h", (0, 6), b"l", (4, 6)),
+        (b"j", (8, 7), b"k", (8, 5)),
+        (b"k", (8, 0), b"j", (8, 2)),
     ):
-        view = pressed(View(3), keys * 60, reach)
-        assert view == View(3, edge)
-        assert pressed(view, back, reach) == View(3, after)
+        view = pressed(View(3), keys * 60, here, last)
+        assert view == View(3, edge, by_hand=True)
+        assert pressed(view, back, edge, last) == View(3, after, by_hand=True)
 
 
-def test_once_a_window_has_grown_the_first_key_moves_what_is_shown() -> None:
-    assert pressed(View(3, (60, -60)), b"hj", ((-10, 9), (-3, 5))) == View(3, (5, -1))
+@pytest.mark.parametrize("key", [b"?", b" ", b"x", b"h", b"\x1b", right])
+def test_any_key_leads_back_from_the_help_to_what_was_shown(key: bytes) -> None:
+    view = View(3, (4, 2), by_hand=True)
+    helping = press(found, view, b"?", (4, 2), furthest)
+    assert helping == View(3, (4, 2), by_hand=True, helps=True)
+    assert press(found, helping, key, (4, 2), furthest) == view
+    assert press(found, helping, b"q", (4, 2), furthest) is None
 
 
 @pytest.mark.parametrize(
@@ -93,6 +102,13 @@ def test_once_a_window_has_grown_the_first_key_moves_what_is_shown() -> None:
 )
 def test_what_is_typed_is_cut_into_keys(typed: bytes, keys: list[bytes]) -> None:
     assert list(Keyboard().feed(typed)) == keys
+
+
+def test_what_nothing_follows_is_a_key_by_itself() -> None:
+    keyboard = Keyboard()
+    assert list(keyboard.feed(b"x\x1b")) == [b"x"]
+    assert (keyboard.waits, keyboard.end(), keyboard.waits) == (True, b"\x1b", False)
+    assert list(keyboard.feed(left)) == [left]
 
 
 @given(st.data())

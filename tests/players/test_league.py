@@ -74,31 +74,48 @@ def test_by_default_large_boards_have_fewer_games_and_all_seatings_come_equally_
         assert count % len(seatings(config.players)) == 0
 
 
-def test_results_are_summed_by_config_board_and_in_all() -> None:
+def test_results_are_summed_by_config_board_and_in_all_where_that_says_more() -> None:
     square8_3p = Config("square8", 3)
     results = [
         Result(Pairing(square8_2p, "b", "a"), won, moves, 2.0)
         for won, moves in ((True, 10), (False, 20))
     ]
     results.append(Result(Pairing(square8_3p, "b", "a"), True, 30, 5.0))
+    results.append(Result(Pairing(hex8_3p, "b", "a"), True, 40, 3.0))
     results.append(Result(Pairing(square8_2p, "c", "a"), False, 1, 0.5))
     standings = Standings([*dict.fromkeys(result.pairing for result in reversed(results))][::-1])
     for result in results:
         standings.add(result)
-    assert standings.games == 4
+    assert standings.games == 5
     lines = list(standings.lines())
     assert [(line.first, line.scope, line.games, line.won) for line in lines] == [
         ("b", "square8_2p", 2, 1),
         ("b", "square8_3p", 1, 1),
+        ("b", "hex8_3p", 1, 1),
         ("b", "square8", 3, 2),
-        ("b", "all", 3, 2),
+        ("b", "all", 4, 3),
         ("c", "square8_2p", 1, 0),
-        ("c", "square8", 1, 0),
-        ("c", "all", 1, 0),
     ]
     total = lines[3]
+    assert total.scope == "square8"
     assert (total.rate, total.moves_per_game, total.cpu_s_per_game) == (2 / 3, 20.0, 3.0)
     assert (total.low, total.high) == wilson(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("played", "scopes"),
+    [
+        ([hex8_3p], ["hex8_3p"]),
+        ([Config("hex8", 2), hex8_3p], ["hex8_2p", "hex8_3p", "hex8"]),
+        ([square8_2p, hex8_3p], ["square8_2p", "hex8_3p", "all"]),
+    ],
+)
+def test_no_line_says_the_same_as_another(played: list[Config], scopes: list[str]) -> None:
+    pairings = [Pairing(config, "b", "a") for config in played]
+    standings = Standings(pairings)
+    for pairing in pairings:
+        standings.add(Result(pairing, True, 10, 0.5))
+    assert [line.scope for line in standings.lines()] == scopes
 
 
 def played(won: bool) -> Callable[[Fixture], Result]:
@@ -128,8 +145,7 @@ def test_the_table_names_players_figures_and_intervals(
         *("games", "won", "rate", "95 % interval", "moves/game", "CPU s/game"),
     ]
     assert [row.split() for row in rows] == [
-        [scope, "2", "2", "100.0%", "34.2%", "-", "100.0%", "10", "0.50"]
-        for scope in ("square8_2p", "square8", "all")
+        ["square8_2p", "2", "2", "100.0%", "34.2%", "-", "100.0%", "10", "0.50"]
     ]
     assert err == ""
 
@@ -181,7 +197,7 @@ def test_an_interrupted_league_prints_what_it_has(
     monkeypatch.setattr(league, "play_fixture", play)
     assert main(["--configs", "square8_2p", "--json", "--players", "random,greedy"]) == 130
     out, err = capsys.readouterr()
-    assert [(line["games"], line["won"]) for line in json.loads(out)] == [(2, 1)] * 3
+    assert [(line["games"], line["won"]) for line in json.loads(out)] == [(2, 1)]
     assert err == "stopped after 2 of 18 games\n"
 
 
@@ -189,11 +205,11 @@ def test_an_interrupted_league_prints_what_it_has(
     ("arguments", "message"),
     [
         (["--configs", "chess"], "--configs: no config 'chess'; expected one of square8_2p, "),
-        (["--games", "0"], "--games: '0'; expected a number, 1 to 100000"),
+        (["--games", "0"], "--games: '0'; expected a number from 1 to 100000"),
         (["--games", "many"], "--games: 'many'; expected a number"),
-        (["--budget", "-1"], "--budget: '-1'; expected a number, 1 to 999999"),
-        (["--seed", "4294967296"], "--seed: '4294967296'; expected a number, 0 to 4294967295"),
-        (["--processes", "0"], "--processes: '0'; expected a number, 1 to 256"),
+        (["--budget", "-1"], "--budget: '-1'; expected a number from 1 to 999999"),
+        (["--seed", "4294967296"], "--seed: '4294967296'; expected a number from 0 to 4294967295"),
+        (["--processes", "0"], "--processes: '0'; expected a number from 1 to 256"),
         (["--players", "greedy,deep"], "--players: no player 'deep'; expected one of greedy, "),
         (["--players", "greedy"], "--players is 'greedy'; expected two or more, each once"),
         (["--players", "greedy,greedy"], "--players is 'greedy,greedy'; expected two or more"),
@@ -210,6 +226,7 @@ def test_an_interrupted_league_prints_what_it_has(
             "--budget is of uct; expected it among --players, which is 'random,greedy'",
         ),
         (["--configs", "all,hex8_2p"], "hexagonal_4p; or all, by itself"),
+        (["--configs", "hex8_2p,hex8_2p"], "'hex8_2p,hex8_2p'; expected each config once"),
         (["--game", "6"], "unrecognized arguments: --game 6"),
     ],
 )
@@ -373,7 +390,7 @@ def test_what_was_played_before_a_process_died_is_printed(
     monkeypatch.setattr(league, "play_fixture", play)
     assert main(["--configs", "square8_2p", "--json", "--players", "random,greedy"]) == 1
     out, err = capsys.readouterr()
-    assert [line["games"] for line in json.loads(out)] == [3] * 3
+    assert [line["games"] for line in json.loads(out)] == [3]
     assert err == "a process that played games has died; stopped after 3 of 18 games\n"
 
 
@@ -419,8 +436,68 @@ def test_results_that_cannot_be_written_are_told_with_status_3(form: list[str]) 
             check=False,
             cwd=root,
         )
-    told = "ringrift.players.league: the results cannot be written: No space left on device\n"
+    told = "ringrift.players.league: cannot write the output: No space left on device\n"
     assert (done.returncode, done.stderr) == (3, told)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_help_that_cannot_be_written_is_told_with_status_3(unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*league_command, "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=root,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    told = "ringrift.players.league: cannot write the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (3, told)
+
+
+@pytest.mark.parametrize("error", [OSError("of a game"), BrokenPipeError("of a game")])
+def test_an_error_of_a_game_is_not_taken_for_one_of_the_output(
+    error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Fixture) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(league, "play_fixture", fail)
+    with pytest.raises(OSError, match="of a game"):
+        main(["--configs", "square8_2p", *quick])
+
+
+def without(descriptor: int, *more: str) -> subprocess.CompletedProcess[str]:
+    """Hold a league that was started without one of its standard streams."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {descriptor}>&-', "sh", *league_command, *quick, *more],
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+        cwd=root,
+    )
+
+
+def test_without_a_stdout_no_game_is_played() -> None:
+    done = without(1, "--games", "100000")
+    told = "ringrift.players.league: cannot write the output: stdout is closed\n"
+    assert (done.returncode, done.stderr) == (3, told)
+
+
+def test_without_a_stderr_the_results_are_printed_all_the_same() -> None:
+    done = without(2, "--configs", "square8_2p")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "greedy against random")
+
+
+def test_results_for_a_program_are_set_out_as_by_every_other_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(league, "play_fixture", played(True))
+    assert main(["--configs", "square8_2p", *quick, "--json"]) == 0
+    out = capsys.readouterr().out
+    assert out == json.dumps(json.loads(out), indent=2) + "\n"
 
 
 def test_a_process_whose_parent_died_before_it_looked_ends_itself() -> None:
